@@ -1,0 +1,222 @@
+"""Cards: what is known about an encoder, a text tower, a data set or a task, as validated frozen data.
+
+A card is a YAML file. Unknown keys are forbidden, `null` means unknown and `[]` means known to be none. Nothing
+here imports torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ecgbench.errors import EcgbenchError
+from ecgbench.files import hash_of
+
+Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+Language = Literal["ja", "en"]
+Mapping = Literal["paper", "clinical"]
+
+
+class Frozen(BaseModel):
+    """A part of a card: no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Card(Frozen):
+    """What every card has. `path` is the file it was read from; it is not part of the card's identity."""
+
+    KIND: ClassVar[str]
+    DESCRIPTIVE: ClassVar[frozenset[str]] = frozenset(
+        {"path", "summary", "licence", "reference", "notes", "changelog", "verified"}
+    )
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    summary: str
+    notes: str = ""
+    path: Path | None = Field(default=None, exclude=True)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that can decide a number: everything but the prose."""
+        return self.model_dump(mode="json", exclude=set(self.DESCRIPTIVE))
+
+    @property
+    def hash(self) -> str:
+        """sha256 over `identity()`."""
+        return hash_of(self.identity())
+
+
+class InputContract(Frozen):
+    """What an encoder wants to be fed; the toolkit converts from the store to it."""
+
+    leads: tuple[Lead, ...]
+    rates: tuple[int, ...] = Field(description="Hz; the first is the one it was designed for")
+    seconds: float = Field(gt=0, le=10)
+    unit: Literal["mV", "uV"]
+    normalisation: Literal["none", "center", "zscore-lead", "zscore-record", "minmax-lead"]
+    missing_lead: Literal["zero", "refuse"]
+
+    @model_validator(mode="after")
+    def _sound(self) -> InputContract:
+        if len(set(self.leads)) != len(self.leads) or not self.leads:
+            raise ValueError("leads must be named once each, at least one")
+        if not self.rates or min(self.rates) < 1:
+            raise ValueError("rates must hold at least one positive number (Hz)")
+        return self
+
+
+class EncoderCard(Card):
+    """recording -> vector. `entry_point` is `module:attribute` or `file.py:attribute` beside the card; it is called
+    with `leads=`, `samples=`, `rate=` and `params`, and returns a `torch.nn.Module`."""
+
+    KIND: ClassVar[str] = "encoder"
+
+    entry_point: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$")
+    params: dict[str, Any] = {}
+    dim: int = Field(gt=0)
+    input: InputContract
+    licence: str | None
+    reference: str | None
+
+
+class TextCard(Card):
+    """prompt -> vector, by a frozen text tower. `control: true` marks towers that know nothing about language."""
+
+    KIND: ClassVar[str] = "text tower"
+    DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"size_gb", "parameters", "languages", "control"}
+
+    kind: Literal["huggingface", "use-multilingual", "char-ngram", "random"]
+    dim: int = Field(gt=0)
+    hub_id: str | None = None
+    revision: str | None = None
+    pooling: Literal["last_token", "mean", "cls"] | None = None
+    layer: Literal["last"] | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    max_tokens: int | None = None
+    prefix: str = ""
+    params: dict[str, Any] = {}
+    languages: tuple[str, ...] | None
+    parameters: int | None = None
+    size_gb: float | None = None
+    control: bool = False
+    licence: str | None
+    reference: str | None
+
+    @model_validator(mode="after")
+    def _sound(self) -> TextCard:
+        wanted = ("hub_id", "revision", "pooling", "layer", "max_tokens")
+        missing = [key for key in wanted if getattr(self, key) is None]
+        if self.kind == "huggingface" and missing:
+            raise ValueError(f"a huggingface tower needs {', '.join(missing)}")
+        return self
+
+
+class DatasetCard(Card):
+    """files -> recordings with findings. `version` is raised when reading the same files gives other labels,
+    splits or signals. `boards` names the data hashes that have a leaderboard of their own."""
+
+    KIND: ClassVar[str] = "data set"
+    DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"boards", "public", "builtin"}
+
+    entry_point: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$")
+    version: int = Field(gt=0)
+    params: dict[str, Any] = {}
+    labels: str = "labels98.csv"
+    label_column: str | None = None
+    builtin: bool = Field(description="true: nothing to download; false: SOURCE is written NAME:PATH")
+    public: bool
+    boards: dict[str, str] = {}
+    licence: str | None
+    reference: str | None
+
+
+class TaskClass(Frozen):
+    """One class of a zero-shot set: its id, the value in the mapping column, and its name in each language."""
+
+    id: str
+    value: str
+    names: dict[Language, str]
+
+
+class TaskCard(Card):
+    """vectors -> scores. `retrieval` ranks the whole label bank; `zero_shot` ranks `classes`, to which findings map
+    through the column `mappings[mapping]` of the label table."""
+
+    KIND: ClassVar[str] = "task"
+
+    version: int = Field(gt=0)
+    changelog: tuple[str, ...]
+    kind: Literal["retrieval", "zero_shot"]
+    labels: str
+    mappings: dict[Mapping, str] = {}
+    classes: tuple[TaskClass, ...] = ()
+    prompt_set: str
+    metrics: tuple[str, ...]
+    primary: str
+    chance: str = Field(description="how the chance level follows from the task, in words")
+    ties: Literal["expectation"]
+    absent_classes: Literal["listed, not averaged"]
+
+    @model_validator(mode="after")
+    def _sound(self) -> TaskCard:
+        if self.primary not in self.metrics:
+            raise ValueError(f"primary metric {self.primary} is not among metrics")
+        if self.kind == "zero_shot" and (not self.classes or "paper" not in self.mappings):
+            raise ValueError("a zero_shot task needs classes and a `paper` mapping column")
+        if self.kind == "retrieval" and (self.classes or self.mappings):
+            raise ValueError("a retrieval task takes its classes from the label table: leave out classes and mappings")
+        return self
+
+
+class PromptSet(Card):
+    """Sentence templates by language, with `{findings}` where the findings stand, and how several are joined."""
+
+    KIND: ClassVar[str] = "prompt set"
+
+    version: int = Field(gt=0)
+    templates: dict[Language, str]
+    joiners: dict[Language, str]
+
+    @model_validator(mode="after")
+    def _sound(self) -> PromptSet:
+        for language, template in self.templates.items():
+            if template.count("{findings}") != 1:
+                raise ValueError(f"template {language} must hold {{findings}} exactly once")
+        if set(self.templates) != set(self.joiners):
+            raise ValueError("templates and joiners must name the same languages")
+        return self
+
+
+def problems_of(error: ValidationError) -> str:
+    """pydantic's findings as one line: `field: what is wrong; field: …`."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'card'}: {item['msg']}" for item in error.errors()
+    )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping, read by the safe loader."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - it is a safe loader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = " ".join(str(error).split())
+        raise EcgbenchError(f"{path} is not readable as YAML: {detail}") from None
+    if not isinstance(data, dict):
+        raise EcgbenchError(f"{path} holds no card: a YAML mapping is expected at the top level.")
+    return data
+
+
+def read_card[C: Card](kind: type[C], path: Path) -> C:
+    """Read and validate one card; the file's stem must be the card's name."""
+    data = read_yaml(path)
+    try:
+        card = kind.model_validate({**data, "path": path})
+    except ValidationError as error:
+        raise EcgbenchError(f"{kind.KIND} card {path}: {problems_of(error)}") from None
+    if card.name != path.stem:
+        raise EcgbenchError(f"{kind.KIND} card {path}: name is '{card.name}', but the file is named '{path.stem}'.")
+    return card

@@ -1,0 +1,88 @@
+"""Where cards lie, and how a name becomes a card.
+
+Folders are looked through in this order, a later one adding to and overriding the earlier: the cards that came with
+the package (`ecgbench/_data`, else beside the package in a checkout), then each folder of `ECGBENCH_PATH`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
+from ecgbench.errors import EcgbenchError, unknown_name
+
+FOLDERS: dict[type[Card], str] = {
+    EncoderCard: "registry/encoders",
+    TextCard: "registry/text",
+    DatasetCard: "registry/datasets",
+    TaskCard: "tasks",
+    PromptSet: "tasks/prompts",
+}
+
+
+@dataclass(frozen=True)
+class BrokenCard:
+    """A card file that could not be read: its would-be name and the reason."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+def shipped_folder() -> Path:
+    """The folder that holds `registry/`, `tasks/` and `baselines/` of this installation."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_data", package.parent):
+        if (folder / "registry").is_dir() and (folder / "tasks").is_dir():
+            return folder
+    raise EcgbenchError(f"the cards that belong to ecgbench are not beside {package}: install the package again.")
+
+
+def card_folders() -> list[Path]:
+    """The shipped folder, then the overlays of `ECGBENCH_PATH` (separated as in PATH)."""
+    overlays = [Path(part) for part in os.environ.get("ECGBENCH_PATH", "").split(os.pathsep) if part]
+    for overlay in overlays:
+        if not overlay.is_dir():
+            raise EcgbenchError(f"ECGBENCH_PATH names '{overlay}', which is no folder: create it or unset ECGBENCH_PATH.")
+    return [shipped_folder(), *overlays]
+
+
+def card_paths(kind: type[Card]) -> dict[str, Path]:
+    """Name -> file of every card of a kind, sorted by name; nothing is parsed."""
+    found: dict[str, Path] = {}
+    for folder in card_folders():
+        for path in sorted((folder / FOLDERS[kind]).glob("*.yaml")):
+            found[path.stem] = path
+    return dict(sorted(found.items()))
+
+
+def load_card[C: Card](kind: type[C], name: str) -> C:
+    """The card of that exact name; an unknown name lists near ones."""
+    paths = card_paths(kind)
+    if name not in paths:
+        raise unknown_name(kind.KIND, name, paths)
+    return read_card(kind, paths[name])
+
+
+def all_cards[C: Card](kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
+    """Every card of a kind, and the files that are not one; a broken card does not hide the others."""
+    cards: list[C] = []
+    broken: list[BrokenCard] = []
+    for name, path in card_paths(kind).items():
+        try:
+            cards.append(read_card(kind, path))
+        except EcgbenchError as error:
+            broken.append(BrokenCard(name, path, str(error)))
+    return cards, broken
+
+
+def table_path(name: str) -> Path:
+    """The file of a label table in `tasks/`, the last folder that has one winning."""
+    for folder in reversed(card_folders()):
+        path = folder / "tasks" / name
+        if path.is_file():
+            return path
+    known = sorted(path.name for folder in card_folders() for path in (folder / "tasks").glob("*.csv"))
+    raise unknown_name("label table", name, known)

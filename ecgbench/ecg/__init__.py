@@ -1,0 +1,1 @@
+"""What a recording is, how files become recordings, where recordings are kept."""

@@ -1,0 +1,24 @@
+"""The one error type that a user's wrong request ends in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EcgbenchError(Exception):
+    """A request that cannot be carried out. The message is for a person: what was given, what is valid,
+    what to type instead. The command line prints it without a traceback and exits 2."""
+
+
+class RunFailedError(Exception):
+    """A run that was rightly asked for and failed on the way (diverged, out of memory). Exit 1."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> EcgbenchError:
+    """The error for a name that no card carries, with the nearest names there are."""
+    names = sorted(known)
+    by_fold = {candidate.casefold(): candidate for candidate in names}
+    near = [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
+    return EcgbenchError(f"unknown {kind} '{name}': {hint} `ecgbench ls` lists all.")
