@@ -7,7 +7,7 @@ here imports torch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,6 +47,9 @@ class Card(Frozen):
     def hash(self) -> str:
         """sha256 over `identity()`."""
         return hash_of(self.identity())
+
+
+C = TypeVar("C", bound=Card)
 
 
 class InputContract(Frozen):
@@ -210,7 +213,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def read_card[C: Card](kind: type[C], path: Path) -> C:
+def read_card(kind: type[C], path: Path) -> C:
     """Read and validate one card; the file's stem must be the card's name."""
     data = read_yaml(path)
     try:

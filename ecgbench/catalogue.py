@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
+from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
 from ecgbench.errors import EcgbenchError, unknown_name
 
 FOLDERS: dict[type[Card], str] = {
@@ -58,7 +58,7 @@ def card_paths(kind: type[Card]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def load_card[C: Card](kind: type[C], name: str) -> C:
+def load_card(kind: type[C], name: str) -> C:
     """The card of that exact name; an unknown name lists near ones."""
     paths = card_paths(kind)
     if name not in paths:
@@ -66,7 +66,7 @@ def load_card[C: Card](kind: type[C], name: str) -> C:
     return read_card(kind, paths[name])
 
 
-def all_cards[C: Card](kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
+def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
     """Every card of a kind, and the files that are not one; a broken card does not hide the others."""
     cards: list[C] = []
     broken: list[BrokenCard] = []

@@ -1,0 +1,1 @@
+"""vectors -> scores -> metrics -> intervals."""

@@ -1,0 +1,106 @@
+"""Store -> what an encoder's card asks for: leads and their order, rate, seconds, unit, normalisation, missing leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ecgbench.cards import InputContract
+from ecgbench.ecg.recording import LEADS, STORE_RATE
+from ecgbench.ecg.standardise import resample
+from ecgbench.ecg.store import Store
+from ecgbench.errors import EcgbenchError
+from ecgbench.files import atomic_path, cache_folder, hash_of
+
+INPUT_VERSION = 1
+"""Raised when the conversion below gives other numbers."""
+
+CHUNK = 128
+
+
+def input_rate(contract: InputContract, asked: int | None, encoder: str) -> int:
+    """The rate to feed: the recipe's, if the card lists it, else the card's first. EcgbenchError for a rate it lacks."""
+    if asked is None:
+        return contract.rates[0]
+    if asked not in contract.rates:
+        listed = ", ".join(map(str, contract.rates))
+        raise EcgbenchError(
+            f"the recipe feeds {asked} Hz, but encoder {encoder} takes {listed} Hz by its card: choose another recipe or encoder."
+        )
+    return asked
+
+
+def input_samples(contract: InputContract, rate: int) -> int:
+    return round(contract.seconds * rate)
+
+
+def convert(signals: np.ndarray, lead_masks: np.ndarray, contract: InputContract, rate: int) -> np.ndarray:
+    """Signals in mV (n, 12, samples at 500 Hz), real leads (n, 12) -> float32 (n, leads, samples) as the card asks.
+
+    EcgbenchError where the card refuses missing leads and a record lacks one that it needs.
+    """
+    columns = [LEADS.index(lead) for lead in contract.leads]
+    if contract.missing_lead == "refuse" and not lead_masks[:, columns].all():
+        row, column = np.argwhere(~lead_masks[:, columns])[0]
+        raise EcgbenchError(
+            f"record {row} of this batch lacks lead {contract.leads[column]}, which the encoder's card does not allow to be missing."
+        )
+    at_rate = resample(signals[:, columns].astype(np.float64), STORE_RATE, rate)[..., : input_samples(contract, rate)]
+    scaled = at_rate * (1000.0 if contract.unit == "uV" else 1.0)
+    out = _normalised(scaled, contract.normalisation)
+    out[~lead_masks[:, columns]] = 0.0
+    return out.astype(np.float32)
+
+
+def _normalised(x: np.ndarray, how: str) -> np.ndarray:
+    """`center`: each lead's mean taken away. `zscore-lead` / `zscore-record`: and divided by the standard deviation of the
+    lead / of all leads of the record. `minmax-lead`: each lead to 0..1. A flat signal becomes 0."""
+    if how == "none":
+        return x
+    if how == "minmax-lead":
+        low, high = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
+        return np.divide(x - low, high - low, out=np.zeros_like(x), where=high > low)
+    centered = x - x.mean(-1, keepdims=True)
+    if how == "center":
+        return np.asarray(centered)
+    axes = (-1,) if how == "zscore-lead" else (-2, -1)
+    spread = np.sqrt((centered**2).mean(axes, keepdims=True))
+    return np.divide(centered, spread, out=np.zeros_like(centered), where=spread > 0)
+
+
+def encoder_inputs(
+    store: Store, contract: InputContract, rate: int, progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """All rows of a store as the encoder wants them: float32 (n, leads, samples), memory-mapped from the cache, where it is
+    kept under the hash of the signals and the contract."""
+    key = hash_of([INPUT_VERSION, store.manifest.signals_sha256, store.data_hash, contract.model_dump(mode="json"), rate])
+    path = cache_folder("inputs", f"{store.manifest.name}-{key[:16]}.npy")
+    shape = (len(store), len(contract.leads), input_samples(contract, rate))
+    if not path.is_file():
+        _write_inputs(path, store, contract, rate, shape, progress)
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    if mapped.shape != shape or mapped.dtype != np.float32:
+        raise EcgbenchError(f"the cached input {path} has shape {mapped.shape}, {shape} is needed: delete that file.")
+    return mapped
+
+
+def _write_inputs(
+    path: Path,
+    store: Store,
+    contract: InputContract,
+    rate: int,
+    shape: tuple[int, int, int],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    masks = store.lead_masks()
+    with atomic_path(path) as temporary:
+        out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, len(store), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(store)))
+            out[rows] = convert(store.signals(rows), masks[rows], contract, rate)
+            if progress:
+                progress(int(rows[-1]) + 1, len(store))
+        out.flush()
+        del out

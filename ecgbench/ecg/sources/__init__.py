@@ -1,0 +1,42 @@
+"""SOURCE as a user types it -> the data set card and an object that lists and loads its records.
+
+A source has `entries() -> list[Entry]`, `load(entry) -> (leads in mV, rate)` and `fingerprint()`, a JSON value that
+changes when what it would load may have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from ecgbench.cards import DatasetCard
+from ecgbench.catalogue import card_paths, load_card
+from ecgbench.ecg.recording import Entry
+from ecgbench.entry_points import load_entry_point
+from ecgbench.errors import EcgbenchError, unknown_name
+from ecgbench.findings import label_bank
+
+
+class Source(Protocol):
+    """Where recordings come from."""
+
+    def fingerprint(self) -> Any: ...
+
+    def entries(self) -> list[Entry]: ...
+
+    def load(self, entry: Entry) -> tuple[Mapping[str, np.ndarray], float]: ...
+
+
+def open_source(spec: str) -> tuple[DatasetCard, Source]:
+    """The card and the source of `NAME` or `NAME:ARGUMENT`, split at the first colon only."""
+    name, colon, argument = spec.partition(":")
+    if name not in card_paths(DatasetCard):
+        if not colon and ("/" in name or "\\" in name):
+            raise EcgbenchError(f"'{spec}' is neither a built store's folder nor a source: write synth98 or ptbxl:PATH.")
+        raise unknown_name("data set", name, card_paths(DatasetCard))
+    card = load_card(DatasetCard, name)
+    build = load_entry_point(card, card.entry_point)
+    source: Source = build(argument if colon else None, card, label_bank(card.labels))
+    return card, source

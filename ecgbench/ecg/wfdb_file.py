@@ -1,0 +1,54 @@
+"""WFDB records as 12 leads in mV, checked against their own header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ecgbench.ecg.recording import LEADS
+
+_LEAD_OF = {lead.upper(): lead for lead in LEADS}
+_MV_PER_UNIT = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
+
+
+class DamagedRecordError(Exception):
+    """One recording cannot be read; the build names it, counts it and goes on."""
+
+
+def read_wfdb(record: Path) -> tuple[dict[str, np.ndarray], float]:
+    """Lead name -> float64 samples in mV, and the rate in Hz.
+
+    `record` is the path without extension. DamagedRecordError where a file is missing or cut short, a sample is marked
+    invalid, or the samples do not sum to the header's checksum.
+    """
+    import wfdb
+
+    try:
+        read = wfdb.rdrecord(str(record), physical=False)
+    except Exception as error:  # the library raises many types on a damaged file
+        raise DamagedRecordError(f"{type(error).__name__}: {' '.join(str(error).split())[:160]}") from None
+    digital = read.d_signal
+    if digital is None or digital.shape[0] == 0:
+        raise DamagedRecordError("the file holds no samples")
+    leads: dict[str, np.ndarray] = {}
+    for column, name in enumerate(read.sig_name):
+        lead = _LEAD_OF.get(name.upper())
+        if lead is None:
+            continue
+        samples = digital[:, column].astype(np.int64)
+        _check_samples(samples, lead, read.fmt[column], read.checksum[column])
+        unit = read.units[column]
+        if unit not in _MV_PER_UNIT:
+            raise DamagedRecordError(f"lead {lead} is in '{unit}', not in mV, uV or V")
+        if not read.adc_gain[column]:
+            raise DamagedRecordError(f"lead {lead} has gain 0")
+        leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * _MV_PER_UNIT[unit]
+    return leads, float(read.fs)
+
+
+def _check_samples(samples: np.ndarray, lead: str, file_format: str, checksum: int | None) -> None:
+    if file_format == "16" and (samples == -32768).any():
+        raise DamagedRecordError(f"lead {lead} has samples marked invalid")
+    if checksum is not None and (int(samples.sum()) - checksum) % 65536 != 0:
+        raise DamagedRecordError(f"the samples of lead {lead} do not sum to the header's checksum")

@@ -1,0 +1,90 @@
+"""Vectors and what is known about them in one safetensors file: the form of a cache shard and of an embedding
+pack.
+
+The tensor `embeddings` is (n, dim) float32; the metadata hold `about`, a JSON object, and `sha256`, over
+`about` and the tensor's bytes. Safetensors holds no code, and its reader checks the header's size and every
+offset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgbench.files import atomic_path, canonical_json
+
+
+class VectorFileError(Exception):
+    """The file is not whole or not of this form; the message says what is wrong, without the path."""
+
+
+def write_vectors(path: Path, vectors: np.ndarray, about: dict[str, Any]) -> None:
+    """Write (n, dim) float32 vectors and `about`, atomically."""
+    from safetensors.numpy import save_file
+
+    vectors = np.ascontiguousarray(vectors, dtype="<f4")
+    text = canonical_json(about)
+    with atomic_path(path) as temporary:
+        save_file({"embeddings": vectors}, temporary, {"about": text, "sha256": _checksum(text, vectors)})
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The `about` object alone, before the vectors are read and the checksum is looked at.
+    VectorFileError."""
+    with _open(path) as handle:
+        return _about(handle)[0]
+
+
+def read_vectors(path: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """`about` and the (n, dim) float32 vectors, checked against their checksum. VectorFileError."""
+    from safetensors import SafetensorError
+
+    with _open(path) as handle:
+        about, text, checksum = _about(handle)
+        if list(handle.keys()) != ["embeddings"]:
+            raise VectorFileError(f"it holds the tensors {sorted(handle.keys())}, not just 'embeddings'")
+        try:
+            vectors = handle.get_tensor("embeddings")
+        except (SafetensorError, ValueError, TypeError) as error:
+            raise VectorFileError(_one_line(error)) from None
+    if vectors.ndim != 2 or vectors.dtype != np.float32:
+        raise VectorFileError(f"'embeddings' is {vectors.dtype} {vectors.shape}, not float32 (n, dim)")
+    if _checksum(text, vectors) != checksum:
+        raise VectorFileError("its checksum does not fit its content: it was damaged or changed")
+    return about, vectors
+
+
+def _open(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="np")
+    except (SafetensorError, ValueError) as error:
+        raise VectorFileError(_one_line(error)) from None
+
+
+def _about(handle: Any) -> tuple[dict[str, Any], str, str]:
+    metadata = handle.metadata() or {}
+    if not {"about", "sha256"} <= set(metadata):
+        raise VectorFileError("it is a safetensors file, but not one of vectors with their description")
+    try:
+        about = json.loads(metadata["about"])
+    except (ValueError, RecursionError):
+        raise VectorFileError("its description is not readable as JSON") from None
+    if not isinstance(about, dict):
+        raise VectorFileError("its description is not a JSON object")
+    return about, metadata["about"], metadata["sha256"]
+
+
+def _checksum(text: str, vectors: np.ndarray) -> str:
+    digest = hashlib.sha256(text.encode())
+    digest.update(np.ascontiguousarray(vectors, dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
