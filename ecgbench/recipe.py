@@ -39,7 +39,9 @@ class Recipe(Frozen):
     optimizer: Literal["adamw"]
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
-    weight_decay_excludes: Literal["bias, normalisation and temperature"]
+    weight_decay_excludes: Literal["bias, normalisation and temperature", "bias and layer normalisation"] = Field(
+        description="the second is the Trainer's own choice: batch normalisation and temperature are decayed"
+    )
     beta1: float = Field(ge=0, lt=1)
     beta2: float = Field(ge=0, lt=1)
     epsilon: float = Field(gt=0)

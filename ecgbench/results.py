@@ -24,10 +24,11 @@ class Part(BaseModel):
 
 
 class Metric(Part):
-    """A number with its 95 % interval, the level of guessing, and the best any ranking could reach."""
+    """A number with its 95 % interval, the level of guessing, and the best any ranking could reach. `null` where
+    the test set cannot say."""
 
-    value: float
-    ci: tuple[float, float]
+    value: float | None
+    ci: tuple[float, float] | None
     chance: float | None = None
     ceiling: float | None = None
 

@@ -1,0 +1,1 @@
+"""The two heads, the temperature, the loss and the trainer."""

@@ -1,8 +1,8 @@
 """The metrics, by the definitions of the benchmark.
 
 A label instance is a (record, finding) pair; `labels` (n, c) counts them. An instance metric gives each
-instance a credit between 0 and 1 and is the mean credit. Ties are broken by expectation: what a random order of
-the tied classes would earn on average.
+instance a credit between 0 and 1 and is the mean credit. Ties are broken by expectation: what a random order
+of the tied classes would earn on average.
 
 Every metric is computed for many weightings of the records at once: `weights` (replicates, n) says how often
 each record counts, ones for the plain value, a resample of the patients for an interval.

@@ -193,7 +193,7 @@ def _check_records(scores: Scores) -> None:
         empty = np.flatnonzero(getattr(scores, name) == "")
         if empty.size:
             raise EcgbenchError(
-                f"{name} is empty at position {empty[0]}: give one each (an unknown patient: the record's id)."
+                f"{name} is empty at position {empty[0]}: give one each (unknown patient: the record's id)."
             )
     for name, known in (("split", SPLITS), ("sex", SEXES), ("age_band", AGE_BANDS)):
         wrong = np.flatnonzero(~np.isin(getattr(scores, name), known))

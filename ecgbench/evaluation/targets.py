@@ -76,4 +76,4 @@ def task_targets(
                 )
             if finding in index:
                 counts[row, index[finding]] += 1
-    return TaskTargets(ids, counts, (counts > 0).any(axis=1))
+    return TaskTargets(ids, counts, counts.sum(axis=1) > 0)

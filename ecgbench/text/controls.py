@@ -16,7 +16,7 @@ import numpy as np
 from ecgbench.cards import TextCard
 from ecgbench.errors import EcgbenchError
 from ecgbench.text.prompts import Prompt
-from ecgbench.text.tower import texts_of
+from ecgbench.text.tower import refuse_unknown_params, texts_of
 
 
 class CharNgramTower:
@@ -29,7 +29,7 @@ class CharNgramTower:
 
         self.card = card
         self.dim = card.dim
-        _refuse_unknown(card, {"analyzer", "ngram_range", "lowercase"})
+        refuse_unknown_params(card, {"analyzer", "ngram_range", "lowercase"})
         params: dict[str, Any] = dict(card.params)
         if "ngram_range" in params:
             params["ngram_range"] = tuple(params["ngram_range"])
@@ -50,7 +50,7 @@ class RandomTower:
     def __init__(self, card: TextCard, *, text_path: Path | None = None, threads: int | None = None) -> None:
         self.card = card
         self.dim = card.dim
-        _refuse_unknown(card, {"seed"})
+        refuse_unknown_params(card, {"seed"})
         self._seed = int(card.params.get("seed", 0))
 
     def embed(self, prompts: Sequence[Prompt]) -> np.ndarray:
@@ -65,12 +65,3 @@ class RandomTower:
         digest = hashlib.sha256(f"{self._seed}:{name}".encode()).digest()
         vector = np.random.RandomState(np.frombuffer(digest, dtype="<u4")).standard_normal(self.dim)
         return vector / np.linalg.norm(vector)
-
-
-def _refuse_unknown(card: TextCard, known: set[str]) -> None:
-    unknown = sorted(set(card.params) - known)
-    if unknown:
-        raise EcgbenchError(
-            f"text tower {card.name}: params names '{unknown[0]}', but a {card.kind} tower takes "
-            f"{', '.join(sorted(known))}."
-        )

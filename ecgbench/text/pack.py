@@ -45,8 +45,8 @@ class Pack:
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             raise EcgbenchError(
                 f"the embedding pack {self.path} lacks the prompt '{lacking[0]}'{more}: it holds "
-                f"{self._contents()}; ask for a pack that covers this language, prompt set and data, or use a "
-                "recipe whose prompts are single findings (prompt: one or mean)."
+                f"{self._contents()}; ask for a pack that covers this language, prompt set and data, or use "
+                "a recipe whose prompts are single findings (prompt: one or mean)."
             )
         return {prompt_key(self.card, prompt): self.vectors[row[prompt.text]] for prompt in prompts}
 
@@ -110,8 +110,8 @@ def read_pack(path: Path, card: TextCard) -> Pack:
         if field != "dim" and _shown(identity, field) != _shown(wanted, field):
             raise EcgbenchError(
                 f"the embedding pack {path} was made with {field} {_shown(identity, field)}, but text tower "
-                f"{card.name} has {field} {_shown(wanted, field)}: use a pack of this tower, or the card it was "
-                "made with."
+                f"{card.name} has {field} {_shown(wanted, field)}: use a pack of this tower, or the card "
+                "that the pack was made with."
             )
     if not np.isfinite(vectors).all():
         raise EcgbenchError(f"the embedding pack {path} holds vectors that are not finite: make it again.")

@@ -35,6 +35,7 @@ def prompt_of(prompt_set: PromptSet, language: str, names: Sequence[str]) -> Pro
 
 def label_prompts(prompt_set: PromptSet, bank: LabelBank, language: str) -> list[Prompt]:
     """One prompt a finding, in label-table order."""
+    _template(prompt_set, language)
     return [prompt_of(prompt_set, language, [_finding_name(bank, fid, language)]) for fid in bank.ids]
 
 
@@ -43,6 +44,7 @@ def joined_prompt(
 ) -> Prompt:
     """One prompt that states all the given findings, each once, in label-table order whatever the order given
     (the paper's way of stating a record with several findings; the order is this toolkit's)."""
+    _template(prompt_set, language)
     wanted = set(finding_ids)
     unknown = sorted(finding_id for finding_id in wanted if finding_id not in bank)
     if unknown:

@@ -59,6 +59,16 @@ def refuse_text_path(card: TextCard, text_path: Path | None) -> None:
         )
 
 
+def refuse_unknown_params(card: TextCard, known: set[str]) -> None:
+    """EcgbenchError where the card's `params` name something that its kind of tower does not take."""
+    unknown = sorted(set(card.params) - known)
+    if unknown:
+        raise EcgbenchError(
+            f"text tower {card.name}: params names '{unknown[0]}', but a {card.kind} tower takes "
+            f"{', '.join(sorted(known))}."
+        )
+
+
 def texts_of(card: TextCard, prompts: Sequence[Prompt]) -> list[str]:
     """What a tower that reads sentences is fed: the card's prefix and the prompt's text."""
     return [card.prefix + prompt.text for prompt in prompts]

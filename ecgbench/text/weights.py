@@ -126,10 +126,11 @@ def unavailable(card: TextCard, lacking: list[str], reason: str) -> EcgbenchErro
         else "are not here"
     )
     return EcgbenchError(
-        f"text tower {card.name} needs the weights of {card.hub_id} ({size}, licence: "
-        f"{card.licence or 'unknown'}), which {state} and could not be fetched ({reason}): set HF_HOME to a folder "
-        "that holds them, or type --text-path DIR (a folder with the model), --text-pack FILE (an embedding pack made from it) or "
-        "--text use-multilingual (another tower, embedded in this installation)."
+        f"text tower {card.name} needs the weights of {card.hub_id} "
+        f"({size}, licence: {card.licence or 'unknown'}), which {state} and could not be fetched "
+        f"({reason}): set HF_HOME to a folder that holds them, or type --text-path DIR (a folder with the "
+        "model), --text-pack FILE (an embedding pack made from it) or --text use-multilingual (another "
+        "tower, embedded in this installation)."
     )
 
 

@@ -1,0 +1,26 @@
+"""ecgbench: a benchmark and evaluation toolkit for ECG-text contrastive models.
+
+`import ecgbench` is instant; what needs torch is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["EcgbenchError", "Recording", "Result", "__version__", "open_store", "run"]
+
+_LAZY = {
+    "EcgbenchError": "ecgbench.errors",
+    "Recording": "ecgbench.ecg.recording",
+    "Result": "ecgbench.results",
+    "open_store": "ecgbench.ecg.store",
+    "run": "ecgbench.pipeline.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'ecgbench' has no attribute '{name}'")

@@ -1,0 +1,80 @@
+"""Encoder and heads: the part of a run that learns (the paper's section 2.3)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ecgbench.recipe import Recipe
+
+
+class ContrastiveModel(nn.Module):
+    """An ECG encoder and a linear head a side to a common dimension, compared by cosine over a temperature.
+
+    ecg (batch, leads, samples), text (batch, text dim) -> {"loss": scalar} by open_clip's `ClipLoss`, which is equations
+    2 to 4 of the paper. The logit scale is 1/temperature, kept as its logarithm.
+    """
+
+    def __init__(self, encoder: nn.Module, encoder_dim: int, text_dim: int, recipe: Recipe) -> None:
+        super().__init__()
+        from open_clip.loss import ClipLoss
+
+        self.encoder = encoder
+        self.ecg_head = nn.Linear(encoder_dim, recipe.head_dim, bias=recipe.head_bias)
+        self.text_head = nn.Linear(text_dim, recipe.head_dim, bias=recipe.head_bias)
+        self.logit_scale = nn.Parameter(
+            torch.tensor(-math.log(recipe.temperature)), requires_grad=recipe.temperature_learned
+        )
+        self.max_logit_scale = -math.log(recipe.temperature_floor)
+        self.loss = ClipLoss()
+        freeze_unless(recipe.train_encoder, encoder)
+
+    def train(self, mode: bool = True) -> ContrastiveModel:
+        """A frozen encoder stays in evaluation mode: its normalisation statistics are part of what is frozen."""
+        super().train(mode)
+        if mode and not any(parameter.requires_grad for parameter in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
+
+    @property
+    def temperature(self) -> float:
+        return math.exp(-self.logit_scale.detach().clamp(max=self.max_logit_scale).item())
+
+    def embed_ecg(self, ecg: Tensor) -> Tensor:
+        """Unit vectors (batch, common dimension)."""
+        return F.normalize(self.ecg_head(self.encoder(ecg)).float(), dim=-1)
+
+    def embed_text(self, text: Tensor) -> Tensor:
+        """Unit vectors (batch, common dimension)."""
+        return F.normalize(self.text_head(text).float(), dim=-1)
+
+    def forward(self, ecg: Tensor, text: Tensor) -> dict[str, Tensor]:
+        ecg_vectors, text_vectors = self.embed_ecg(ecg), self.embed_text(text)
+        with torch.autocast(ecg.device.type, enabled=False):
+            scale = self.logit_scale.clamp(max=self.max_logit_scale).exp()
+            return {"loss": self.loss(ecg_vectors, text_vectors, scale)}
+
+
+class SupervisedModel(nn.Module):
+    """The `supervised` control: the same encoder, one linear layer, binary cross-entropy on the findings."""
+
+    def __init__(self, encoder: nn.Module, encoder_dim: int, findings: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder_dim, findings)
+        freeze_unless(recipe.train_encoder, encoder)
+
+    def logits(self, ecg: Tensor) -> Tensor:
+        """(batch, findings)."""
+        return self.classifier(self.encoder(ecg)).float()
+
+    def forward(self, ecg: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        return {"loss": F.binary_cross_entropy_with_logits(self.logits(ecg), labels)}
+
+
+def freeze_unless(trained: bool, encoder: nn.Module) -> None:
+    if not trained:
+        encoder.requires_grad_(False)

@@ -1,0 +1,186 @@
+"""Hugging Face's Trainer, set from a recipe: every value it uses is written out, none is left to its defaults."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from ecgbench.contrastive.data import TrainingSet, keep_batch
+from ecgbench.errors import RunFailedError
+from ecgbench.recipe import Recipe
+
+CHECKPOINTS = 5
+"""How many times a run saves a checkpoint on its way; the last one stays until the run is done."""
+
+
+class StoppedError(Exception):
+    """Training was stopped by Ctrl-C after a checkpoint was written."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training says of itself: steps taken, seconds, final mean loss."""
+
+    steps: int
+    seconds: float
+    loss: float
+
+
+class RecipeTrainer(Trainer):
+    """The Trainer with the recipe's weight decay, and checkpoints that hold channels-last weights too."""
+
+    recipe: Recipe
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        weights = self.model.state_dict() if state_dict is None else state_dict
+        super()._save(output_dir, {name: tensor.contiguous() for name, tensor in weights.items()})
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        if self.recipe.weight_decay_excludes == "bias and layer normalisation":
+            return super().get_decay_parameter_names(model)
+        return [name for name, parameter in model.named_parameters() if parameter.ndim > 1]
+
+
+class _Log(TrainerCallback):
+    """Every log line of the Trainer as one line of `log.jsonl`; a loss that is not finite ends the run."""
+
+    def __init__(self, path: Path, model: nn.Module) -> None:
+        self.path = path
+        self.model = model
+
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
+        line = {"step": state.global_step, **(logs or {})}
+        if hasattr(self.model, "temperature"):
+            line["temperature"] = self.model.temperature
+        if not math.isfinite(line.get("loss", 0.0)):
+            raise RunFailedError(f"the loss was {line['loss']} at step {state.global_step}: the run diverged.")
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+
+
+class _StopOnInterrupt(TrainerCallback):
+    """Ctrl-C during training: finish the step, write a checkpoint, stop. A second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> _StopOnInterrupt:
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> TrainerControl:
+        if self.asked:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *, quiet: bool) -> TrainingArguments:
+    """The Trainer's arguments, the recipe's and those that decide no number."""
+    per_epoch = records // recipe.batch_size if recipe.drop_last else math.ceil(records / recipe.batch_size)
+    steps = per_epoch * recipe.epochs
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        dataloader_drop_last=recipe.drop_last,
+        gradient_accumulation_steps=1,
+        optim="adamw_torch",
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        adam_beta1=recipe.beta1,
+        adam_beta2=recipe.beta2,
+        adam_epsilon=recipe.epsilon,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=round(recipe.warmup_fraction * steps),
+        max_grad_norm=recipe.gradient_clip,
+        label_smoothing_factor=0.0,
+        bf16=recipe.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=max(1, min(50, per_epoch)),
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=max(1, math.ceil(steps / CHECKPOINTS)),
+        save_total_limit=1,
+        report_to=[],
+        disable_tqdm=quiet,
+    )
+
+
+def train(
+    model: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, folder: Path, resume: bool, quiet: bool
+) -> Trained:
+    """Train in place. `folder` is the run's folder: `log.jsonl` and `checkpoints/` are written there.
+
+    StoppedError after Ctrl-C (a checkpoint is there), RunFailedError where the loss is not finite or memory ran out.
+    """
+    if len(data) < recipe.batch_size:
+        raise RunFailedError(f"{len(data)} training records are fewer than one batch of {recipe.batch_size}.")
+    checkpoints = folder / "checkpoints"
+    last = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
+    log = folder / "log.jsonl"
+    if last is None:
+        log.unlink(missing_ok=True)
+    logging.getLogger("transformers.trainer").setLevel(logging.ERROR)
+    stopper = _StopOnInterrupt()
+    trainer = RecipeTrainer(
+        model=model,
+        args=training_arguments(recipe, len(data), seed, checkpoints, quiet=quiet),
+        train_dataset=data,
+        data_collator=keep_batch,
+        callbacks=[_Log(log, model), stopper],
+    )
+    trainer.recipe = recipe
+    _only_progress_bar(trainer)
+    try:
+        with stopper:
+            outcome = trainer.train(resume_from_checkpoint=last)
+    except torch.cuda.OutOfMemoryError:
+        raise RunFailedError(
+            f"the accelerator's memory is too small for a batch of {recipe.batch_size}: use a smaller batch_size."
+        ) from None
+    if stopper.asked:
+        raise StoppedError(f"stopped at step {trainer.state.global_step}")
+    if not math.isfinite(outcome.training_loss) or not all(torch.isfinite(p).all() for p in model.parameters()):
+        raise RunFailedError("the weights are not finite after training: the run diverged.")
+    return Trained(trainer.state.global_step, outcome.metrics["train_runtime"], outcome.training_loss)
+
+
+def _only_progress_bar(trainer: Trainer) -> None:
+    """Keep the Trainer's progress bar (with rate and time left), leave out its printing of every log line."""
+    from transformers import PrinterCallback, ProgressCallback
+
+    class Bar(ProgressCallback):
+        def on_log(self, *args: Any, **kwargs: Any) -> None:
+            return None
+
+    for printing in (PrinterCallback, ProgressCallback):
+        removed = trainer.pop_callback(printing)
+        if removed is not None and printing is ProgressCallback:
+            trainer.add_callback(Bar())

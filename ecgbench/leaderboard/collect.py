@@ -1,0 +1,174 @@
+"""Committed results: which stand on a board, and why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ecgbench.cards import DatasetCard
+from ecgbench.catalogue import all_cards
+from ecgbench.errors import EcgbenchError
+from ecgbench.evaluation.scores import Scores
+from ecgbench.files import hash_file
+from ecgbench.leaderboard.replay import Replay, Replays
+from ecgbench.leaderboard.verify import mismatches
+from ecgbench.results import Result, TaskScore, read_result
+
+Reference = Literal["majority", "untrained"]
+REFERENCES: tuple[Reference, ...] = ("majority", "untrained")
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A result that stands on a board. `where` is its folder seen from the results folder, with slashes."""
+
+    folder: Path
+    where: str
+    board: str
+    result: Result
+    sha256: str
+
+    def scores_path(self, task: str, reference: Reference | None = None) -> Path | None:
+        """The scores file of a task, or of a reference on it; None where none is committed."""
+        middle = ("references", reference) if reference else ()
+        path = self.folder.joinpath("scores", *middle, f"{task}.npz")
+        return path if path.is_file() else None
+
+    def scores(self, task: str, reference: Reference | None = None) -> Scores | None:
+        """The scores themselves, read when asked for; None where none are committed."""
+        path = self.scores_path(task, reference)
+        return Scores.load(path) if path else None
+
+    def parts(self) -> list[tuple[str, Reference | None, TaskScore]]:
+        """Every scored task: the run's own, then the references beside it."""
+        found: list[tuple[str, Reference | None, TaskScore]] = [(t, None, s) for t, s in self.result.tasks.items()]
+        for reference in REFERENCES if self.result.references else ():
+            found += [(t, reference, s) for t, s in getattr(self.result.references, reference).items()]
+        return found
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder that is on no board, and why, in one sentence. `board` is None where its data cannot be told.
+
+    `wrong` is false for a run that failed and says so: nothing about such a file needs mending.
+    """
+
+    where: str
+    reason: str
+    board: str | None
+    wrong: bool = True
+
+
+class Boards:
+    """data_hash -> the name of its board."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+        for card in all_cards(DatasetCard)[0]:
+            self._named.update({data_hash: name for name, data_hash in card.boards.items()})
+
+    def name(self, result: Result) -> str:
+        """The name that a data set's card gives to the hash, else the data's own name and the start of the hash."""
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", result.data.name).strip(".-") or "data"
+        return self._named.get(result.data.data_hash, f"{plain}-{result.data.data_hash[:8]}")
+
+
+def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Submission], list[LeftOut]]:
+    """Every result under a folder, sorted by where it lies, and those that cannot stand on a board with the reason.
+
+    A result stands if its file validates, its run did not fail, and the scores beside it, where there are any,
+    give the counts and the metrics that it claims, on the same test rows as the other results of the same data.
+    """
+    if not results_dir.is_dir():
+        raise EcgbenchError(f"there is no folder {results_dir}: results lie in leaderboards/results/BOARD/NAME/result.json.")
+    replays = replays or Replays()
+    boards = Boards()
+    good: list[Submission] = []
+    left_out: list[LeftOut] = []
+    for folder in _folders(results_dir):
+        found = _read(folder, results_dir, boards, replays)
+        (good if isinstance(found, Submission) else left_out).append(found)  # type: ignore[arg-type]
+    good, strangers = _same_rows(good, replays)
+    return good, sorted([*left_out, *strangers], key=lambda each: each.where)
+
+
+def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
+    """The replay of a scores file of a submission; None where none is committed."""
+    path = submission.scores_path(task, reference)
+    return replays.of(path, replays.card(task, submission.result.comparable[task])) if path else None
+
+
+def _folders(results_dir: Path) -> list[Path]:
+    """Folders with a result, and those where one should be, sorted by their path with slashes."""
+    found = {path.parent for path in results_dir.rglob("result.json")}
+    named = {path for path in results_dir.glob("*/*") if path.is_dir()}
+    found |= {path for path in named if not any(each.is_relative_to(path) for each in found)}
+    return sorted(found, key=lambda path: path.relative_to(results_dir).as_posix())
+
+
+def _read(folder: Path, results_dir: Path, boards: Boards, replays: Replays) -> Submission | LeftOut:
+    where = folder.relative_to(results_dir).as_posix()
+    board: str | None = None
+    try:
+        result = read_result(folder / "result.json")
+        board = boards.name(result)
+        if result.status == "failed":
+            return LeftOut(where, f"the run failed: {result.reason}", board, wrong=False)
+        submission = Submission(folder, where, board, result, hash_file(folder / "result.json"))
+        wrong = _mismatches(submission, replays)
+    except EcgbenchError as error:
+        # The reason must read the same wherever the checkout lies.
+        return LeftOut(where, str(error).replace(f"{results_dir}/", ""), board)
+    return LeftOut(where, f"the result does not match its scores: {'; '.join(wrong)}.", board) if wrong else submission
+
+
+def _mismatches(submission: Submission, replays: Replays) -> list[str]:
+    """Every clash between the result and the scores beside it."""
+    comparable = submission.result.comparable
+    nameless = sorted({task for task, _, _ in submission.parts()} - set(comparable))
+    if nameless:
+        return [f"{task} has no entry in `comparable`" for task in nameless]
+    found: list[str] = []
+    rows: dict[str, set[str]] = defaultdict(set)
+    for task, reference, score in submission.parts():
+        card = replays.card(task, comparable[task])
+        replay = replayed(submission, task, reference, replays)
+        name = f"{task} ({reference})" if reference else task
+        found += [f"{name}: {what}" for what in mismatches(score, card, replay)]
+        if replay:
+            rows[task].add(replay.test_rows)
+    return found + [f"{task}: its references were scored on other records" for task in sorted(rows) if len(rows[task]) > 1]
+
+
+def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Submission], list[LeftOut]]:
+    """Leave out scores of other test rows than most results of the same data and task have.
+
+    Paired resamples are only paired on the same patients. Equal data hashes promise equal rows, so a difference
+    means that a file is not what it says.
+    """
+    rows: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for each in submissions:
+        for task, identity in each.result.comparable.items():
+            replay = replayed(each, task, None, replays) if task in each.result.tasks else None
+            if replay:
+                rows[each.result.data.data_hash, task, identity.labels, identity.mapping][each.where] = replay.test_rows
+    strange: dict[str, str] = {}
+    for (_, task, *_), found in sorted(rows.items()):
+        counts = Counter(found.values())
+        usual = min(counts, key=lambda key: (-counts[key], key))
+        strange.update({where: task for where, own in found.items() if own != usual})
+    left_out = [
+        LeftOut(
+            each.where,
+            f"its scores of {strange[each.where]} are of other test records, patients or labels than those of the other "
+            "results with the same data_hash.",
+            each.board,
+        )
+        for each in submissions
+        if each.where in strange
+    ]
+    return [each for each in submissions if each.where not in strange], left_out

@@ -1,0 +1,91 @@
+"""The folder of boards: made, written, checked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecgbench.errors import EcgbenchError
+from ecgbench.files import write_text
+from ecgbench.leaderboard.collect import LeftOut, Submission, collect
+from ecgbench.leaderboard.page import MARK, board_page, left_out_section
+from ecgbench.leaderboard.replay import Replays
+from ecgbench.leaderboard.rows import groups
+from ecgbench.leaderboard.tables import MISSING, metric_cell, plain, table
+
+INDEX = "README.md"
+RESULTS = "results"
+
+
+def build_pages(results_dir: Path) -> dict[str, str]:
+    """Every page by its path in the boards' folder: a page a board and the index. Equal results, equal bytes."""
+    return _build(results_dir)[0]
+
+
+def write_pages(leaderboards_dir: Path) -> list[Path]:
+    """Make the pages of `leaderboards_dir/results` anew; pages made earlier that have no results any more go."""
+    pages = build_pages(leaderboards_dir / RESULTS)
+    for name, text in pages.items():
+        write_text(leaderboards_dir / name, text)
+    for path in sorted(leaderboards_dir.glob("*.md")):
+        if path.name not in pages and path.read_text(encoding="utf-8").startswith(MARK):
+            path.unlink()
+    return [leaderboards_dir / name for name in pages]
+
+
+def check_pages(leaderboards_dir: Path) -> list[str]:
+    """What is wrong in a folder of boards, a sentence each: pages that are stale, missing or extra, results that do
+    not validate or do not match their scores. Empty when all is well."""
+    pages, left_out = _build(leaderboards_dir / RESULTS)
+    found = [f"{RESULTS}/{each.where}: {each.reason}" for each in left_out if each.wrong]
+    for name, text in pages.items():
+        path = leaderboards_dir / name
+        if not path.is_file():
+            found.append(f"{name} is missing: type `ecgbench leaderboard`.")
+        elif path.read_bytes() != text.encode():
+            found.append(f"{name} is not what the results give: type `ecgbench leaderboard`.")
+    extra = [path.name for path in sorted(leaderboards_dir.glob("*.md")) if path.name not in pages]
+    return found + [f"{name} belongs to no results: remove it." for name in extra]
+
+
+def _build(results_dir: Path) -> tuple[dict[str, str], list[LeftOut]]:
+    replays = Replays()
+    submissions, left_out = collect(results_dir, replays)
+    of_board: dict[str, list[Submission]] = defaultdict(list)
+    for each in submissions:
+        of_board[each.board].append(each)
+    pages = {}
+    for board, those in sorted(of_board.items()):
+        _one_hash(board, those)
+        out = [each for each in left_out if each.board == board]
+        pages[f"{board}.md"] = board_page(board, those, out, results_dir.name, replays)
+    homeless = [each for each in left_out if each.board not in of_board]
+    return {INDEX: _index(of_board, homeless, replays), **pages}, left_out
+
+
+def _one_hash(board: str, submissions: Sequence[Submission]) -> None:
+    hashes = sorted({each.result.data.data_hash for each in submissions})
+    if len(hashes) > 1:
+        raise EcgbenchError(
+            f"the board '{board}' would hold two data sets ({', '.join(h[:12] for h in hashes)}): "
+            "give each hash a name of its own under `boards` in the data set's card."
+        )
+
+
+def _index(of_board: dict[str, list[Submission]], left_out: Sequence[LeftOut], replays: Replays) -> str:
+    lines = []
+    for board, those in sorted(of_board.items()):
+        for group in groups(those, replays):
+            best = next((row for row in group.rows if not row.control), None)
+            shown = [best.label(), metric_cell(best.metric(group.card.primary))] if best else [MISSING, MISSING]
+            link = f"[{plain(board)}]({board}.md)"
+            lines.append([link, group.task, group.identity.language, group.card.primary, *shown, str(len(group.submissions))])
+    about = (
+        "One page a data set. A board holds what was measured with the same data, the same tasks and the same prompts; "
+        "it is made only from the result files and scores in `results/`. Best is the highest primary metric of the "
+        "systems that are no control."
+    )
+    headers = ["Board", "Task", "Prompts", "Primary", "Best system", "Value", "Results"]
+    blocks = [MARK, "# Leaderboards", about, table(headers, lines, text_columns=5) if lines else "No results yet."]
+    return "\n\n".join([*blocks, *left_out_section(left_out)]) + "\n"

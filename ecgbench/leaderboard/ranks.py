@@ -1,0 +1,43 @@
+"""Ranks and differences with intervals, all from the same resamples of the same patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from ecgbench.evaluation.bootstrap import LEVEL, interval
+from ecgbench.evaluation.compare import Difference
+from ecgbench.leaderboard.replay import Replay
+
+
+def rank_intervals(replicates: Sequence[np.ndarray | None]) -> list[tuple[int, int] | None]:
+    """The 95 % interval of each row's rank, 1 the best; None for a row without replicates.
+
+    Each array (1 + replicates,) holds a metric, the plain value first; position r is the same resample of patients in
+    every row. Tied rows share the mean of their ranks, and an end between two ranks is rounded outward.
+    """
+    present = [i for i, each in enumerate(replicates) if each is not None]
+    ranks: list[tuple[int, int] | None] = [None] * len(replicates)
+    if not present:
+        return ranks
+    values = np.stack([each[1:] for each in replicates if each is not None])
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    if not values.shape[1]:
+        return ranks
+    tail = 100 * (1 - LEVEL) / 2
+    bounds = np.percentile(rankdata(-values, method="average", axis=0), [tail, 100 - tail], axis=1)
+    for row, (low, high) in zip(present, bounds.T, strict=True):
+        ranks[row] = (math.floor(low), math.ceil(high))
+    return ranks
+
+
+def difference(a: Replay | None, b: Replay | None, metric: str) -> Difference | None:
+    """`evaluation.compare.paired_difference` from replicates at hand; None where one of the two has no scores."""
+    if a is None or b is None:
+        return None
+    values = a.replicates[metric] - b.replicates[metric]
+    low, high = interval(values[1:])
+    return Difference(float(values[0]), float(low), float(high), a.n_patients)

@@ -1,0 +1,215 @@
+"""Which results stand in one table, and which of them make one row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ecgbench.cards import TaskCard
+from ecgbench.files import hash_of
+from ecgbench.leaderboard.collect import Reference, Submission, replayed
+from ecgbench.leaderboard.replay import Replay, Replays
+from ecgbench.leaderboard.tables import MISSING, plain
+from ecgbench.results import Metric, Result, TaskIdentity, TaskScore
+
+CONTROL = "*control*"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One run's numbers for one row; `reference` where the row is a control that came with the run."""
+
+    submission: Submission
+    score: TaskScore
+    replay: Replay | None
+
+    @property
+    def seed(self) -> int:
+        return self.submission.result.seed
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A line of a task's table: a system or a control, with its runs by seed. The first run is the one shown.
+
+    `levels` stands in for runs in the closed-form row `chance`.
+    """
+
+    encoder: str
+    text: str
+    recipe: str
+    parameters: int | None
+    control: bool
+    entries: tuple[Entry, ...] = ()
+    levels: dict[str, float] | None = None
+
+    def value(self, metric: str) -> float | None:
+        """The number the row is sorted by."""
+        if self.levels is not None:
+            return self.levels.get(metric)
+        found = self.metric(metric)
+        return found.value if found else None
+
+    def metric(self, name: str) -> Metric | None:
+        return self.entries[0].score.metrics.get(name) if self.entries else None
+
+    def by_seed(self, metric: str) -> list[float]:
+        """One value a seed, in the order of seeds; replicates of a seed (other machines) give their mean."""
+        values: dict[int, list[float]] = defaultdict(list)
+        for each in self.entries:
+            if metric in each.score.metrics:
+                values[each.seed].append(each.score.metrics[metric].value)
+        return [sum(found) / len(found) for _, found in sorted(values.items())]
+
+    def label(self) -> str:
+        return " × ".join(part for part in (self.encoder, self.text, self.recipe) if part != MISSING)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The results of one task that may be compared: same task version, labels, mapping, prompts and data."""
+
+    task: str
+    identity: TaskIdentity
+    card: TaskCard
+    submissions: tuple[Submission, ...]
+    rows: tuple[Row, ...]
+
+
+class Names:
+    """What the systems of a board are called: their cards' names, and what tells namesakes apart."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._encoders: dict[str, set[str]] = defaultdict(set)
+        self._texts: dict[str, set[str]] = defaultdict(set)
+        self._recipes: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
+        for each in results:
+            self._encoders[each.encoder.name].add(encoder_key(each))
+            self._texts[each.text.name].add(text_key(each))
+            self._recipes[each.recipe.name][each.recipe.hash] = each.recipe.fields
+
+    def encoder(self, result: Result) -> str:
+        return _told_apart(result.encoder.name, self._encoders, encoder_key(result))
+
+    def text(self, result: Result) -> str:
+        return _told_apart(result.text.name, self._texts, text_key(result))
+
+    def recipe(self, result: Result) -> str:
+        """The recipe's name, and of namesakes the fields in which they differ: `quick (epochs 5)`."""
+        namesakes = self._recipes[result.recipe.name]
+        own = result.recipe.fields
+        keys = sorted({key for fields in namesakes.values() for key in fields})
+        differing = [key for key in keys if len({repr(fields.get(key)) for fields in namesakes.values()}) > 1]
+        if len(namesakes) == 1:
+            return plain(result.recipe.name)
+        apart = ", ".join(f"{key} {own.get(key)}" for key in differing) or result.recipe.hash[:6]
+        return plain(f"{result.recipe.name} ({apart})")
+
+
+def encoder_key(result: Result) -> str:
+    return hash_of([result.encoder.card, result.encoder.source])
+
+
+def text_key(result: Result) -> str:
+    return hash_of(result.text.identity)
+
+
+def system_key(result: Result) -> tuple[str, ...]:
+    """What two runs share that differ in nothing but their seed (or not even in that)."""
+    return (
+        *(result.encoder.name, encoder_key(result)),
+        *(result.text.name, text_key(result)),
+        *(result.recipe.name, result.recipe.hash, result.control),
+    )
+
+
+def is_control(result: Result) -> bool:
+    return result.control != "none" or result.text.control
+
+
+def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
+    """The tables of a board: retrieval first, then by name. `submissions` are those of one data_hash."""
+    names = Names([each.result for each in submissions])
+    members: dict[tuple[str, str], list[Submission]] = defaultdict(list)
+    for each in submissions:
+        for task in each.result.tasks:
+            members[task, each.result.comparable[task].model_dump_json()].append(each)
+    found = []
+    for (task, _), those in members.items():
+        identity = those[0].result.comparable[task]
+        rows = _rows(task, those, names, replays)
+        card = replays.card(task, identity)
+        rows.sort(key=lambda row: (-(row.value(card.primary) if row.value(card.primary) is not None else -9.0), row.label()))  # type: ignore[operator]
+        found.append(Group(task, identity, card, tuple(those), tuple(rows)))
+    return sorted(found, key=lambda g: (g.card.kind != "retrieval", g.task, g.identity.model_dump_json()))
+
+
+def _rows(task: str, submissions: Sequence[Submission], names: Names, replays: Replays) -> list[Row]:
+    systems: dict[tuple[str, ...], list[Submission]] = defaultdict(list)
+    for each in submissions:
+        systems[system_key(each.result)].append(each)
+    rows = [_system_row(task, those, names, replays) for those in systems.values()]
+    with_references = [each for each in submissions if each.result.references]
+    return rows + _reference_rows(task, with_references, names, replays)
+
+
+def _system_row(task: str, submissions: list[Submission], names: Names, replays: Replays) -> Row:
+    submissions = _by_seed(submissions)
+    result = submissions[0].result
+    marks = [CONTROL] if is_control(result) else []
+    marks += [result.control] if result.control != "none" else []
+    return Row(
+        encoder=names.encoder(result),
+        text=names.text(result),
+        recipe=" · ".join([names.recipe(result), *marks]),
+        parameters=result.encoder.parameters,
+        control=is_control(result),
+        entries=tuple(_entry(each, task, None, replays) for each in submissions),
+    )
+
+
+def _reference_rows(task: str, submissions: list[Submission], names: Names, replays: Replays) -> list[Row]:
+    """`chance` and `majority` once a table, `untrained` once an encoder."""
+    rows = []
+    for each in submissions[:1]:
+        references = each.result.references
+        assert references is not None
+        if task in references.chance:
+            rows.append(Row(MISSING, MISSING, f"chance · {CONTROL}", None, True, levels=references.chance[task]))
+        if task in references.majority:
+            entry = _entry(each, task, "majority", replays)
+            rows.append(Row(MISSING, MISSING, f"majority · {CONTROL}", None, True, (entry,)))
+    return rows + _untrained_rows(task, submissions, names, replays)
+
+
+def _untrained_rows(task: str, submissions: list[Submission], names: Names, replays: Replays) -> list[Row]:
+    """An untrained run depends on encoder, text tower, recipe and seed. Of each encoder the system that is no control
+    (the first by name) lends its own, with all its seeds."""
+    of_encoder: dict[str, dict[tuple[bool, tuple[str, ...]], list[Submission]]] = defaultdict(lambda: defaultdict(list))
+    for each in submissions:
+        if each.result.references and task in each.result.references.untrained:
+            key = (is_control(each.result), system_key(each.result))
+            of_encoder[encoder_key(each.result)][key].append(each)
+    rows = []
+    for systems in of_encoder.values():
+        lenders = _by_seed(systems[min(systems)])
+        result = lenders[0].result
+        entries = tuple(_entry(each, task, "untrained", replays) for each in lenders)
+        label = f"untrained · {CONTROL}"
+        rows.append(Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries))
+    return rows
+
+
+def _entry(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Entry:
+    score = next(s for t, r, s in submission.parts() if (t, r) == (task, reference))
+    return Entry(submission, score, replayed(submission, task, reference, replays))
+
+
+def _by_seed(submissions: list[Submission]) -> list[Submission]:
+    return sorted(submissions, key=lambda each: (each.result.seed, each.where))
+
+
+def _told_apart(name: str, keys: dict[str, set[str]], key: str) -> str:
+    """A name, and the start of its hash where another thing on the board has the same name."""
+    return plain(name if len(keys[name]) == 1 else f"{name} ({key[:6]})")

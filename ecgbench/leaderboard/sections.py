@@ -1,0 +1,216 @@
+"""The parts of a board's page that show one group of comparable results."""
+
+from __future__ import annotations
+
+from ecgbench.evaluation.metrics import metric_named
+from ecgbench.findings import label_bank
+from ecgbench.leaderboard.collect import Reference, Submission, replayed
+from ecgbench.leaderboard.ranks import difference, rank_intervals
+from ecgbench.leaderboard.replay import Replay, Replays, compared_metrics
+from ecgbench.leaderboard.rows import Group, Names, Row, encoder_key, is_control
+from ecgbench.leaderboard.tables import (
+    FEW_MARK,
+    MISSING,
+    metric_cell,
+    millions,
+    number,
+    plain,
+    signed,
+    spread,
+    table,
+    with_interval,
+)
+from ecgbench.results import ClassScore, TaskScore
+
+LANGUAGES = {"ja": "Japanese", "en": "English"}
+
+
+def heading(group: Group, among: list[Group]) -> str:
+    """The group's title; groups of one task are told apart by prompt language, mapping and, at last, a hash."""
+
+    def title(each: Group) -> str:
+        mapping = f", {each.identity.mapping} mapping" if each.card.mappings else ""
+        return f"{each.task}: {LANGUAGES[each.identity.language]} prompts{mapping}"
+
+    namesakes = [each for each in among if title(each) == title(group)]
+    if len(namesakes) == 1:
+        return f"## {title(group)}"
+    return f"## {title(group)} (prompts {group.identity.prompts[:8]}, labels {group.identity.labels[:8]}, card {group.identity.card[:8]})"
+
+
+def group_section(group: Group, among: list[Group], names: Names, replays: Replays) -> list[str]:
+    """Blocks of markdown: what was tested, the ranking, per class, and the differences to the controls."""
+    first = _shown(group.rows)
+    score = first.entries[0].score
+    blocks = [heading(group, among), _what(group, score), _ranking(group), _levels(score, group.card.metrics)]
+    if any(len(row.by_seed(group.card.primary)) > 1 for row in group.rows):
+        blocks += ["### Over seeds", _over_seeds(group)]
+    blocks += _appendix(group, first) if group.card.kind == "retrieval" else _per_class(group, score)
+    return [*blocks, "### Differences to the controls", _differences(group, names, replays)]
+
+
+def _shown(rows: tuple[Row, ...]) -> Row:
+    """The best row that is no control, else the best row with runs."""
+    runs = [row for row in rows if row.entries]
+    return next((row for row in runs if not row.control), runs[0])
+
+
+def _what(group: Group, score: TaskScore) -> str:
+    identity = group.identity
+    records = f"{score.n_records} records of {score.n_patients} patients with {score.n_instances} label instances"
+    return (
+        f"{group.card.summary}. Task version {identity.version}, card `{identity.card[:8]}`, labels "
+        f"`{identity.labels[:8]}`, prompts `{identity.prompts[:8]}`. Test set: {records}; {score.n_excluded} records "
+        f"have no label of this task. Classes: {score.n_present} present, {len(score.absent)} absent, {len(score.few)} "
+        f"with fewer than 10 positive records ({FEW_MARK}). Sorted by {group.card.primary}."
+    )
+
+
+def _ranking(group: Group) -> str:
+    metrics, primary = group.card.metrics, group.card.primary
+    replicates = [_replicates(row, primary) for row in group.rows]
+    over_seeds = any(len(row.by_seed(primary)) > 1 for row in group.rows)
+    headers = ["Rank", "Encoder", "Text tower", "Recipe", "Seeds", "Encoder, M", *metrics]
+    headers += [f"{primary}, over seeds"] if over_seeds else []
+    lines = []
+    for row, rank in zip(group.rows, rank_intervals(replicates), strict=True):
+        parameters = millions(row.parameters) if row.parameters is not None else MISSING
+        line = [_rank(rank), row.encoder, row.text, row.recipe, _seeds(row), parameters]
+        line += [_metric(row, name) for name in metrics]
+        lines.append(line + ([spread(row.by_seed(primary))] if over_seeds and row.levels is None else [MISSING] * over_seeds))
+    return table(headers, lines, text_columns=5)
+
+
+def _replicates(row: Row, metric: str):  # type: ignore[no-untyped-def]
+    replay = row.entries[0].replay if row.entries else None
+    return replay.replicates[metric] if replay else None
+
+
+def _rank(rank: tuple[int, int] | None) -> str:
+    if rank is None:
+        return MISSING
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def _metric(row: Row, name: str) -> str:
+    return number(row.levels.get(name)) if row.levels is not None else metric_cell(row.metric(name))
+
+
+def _seeds(row: Row) -> str:
+    """`0, 1, 2`; `0 (×2), 1` where a seed was run twice; `—` for rows that no seed decides."""
+    if not row.entries or row.encoder == MISSING:
+        return MISSING
+    seeds = [each.seed for each in row.entries]
+    return ", ".join(f"{s} (×{seeds.count(s)})" if seeds.count(s) > 1 else str(s) for s in sorted(set(seeds)))
+
+
+def _levels(score: TaskScore, metrics: tuple[str, ...]) -> str:
+    """Chance and ceiling as one line."""
+    chance = ", ".join(f"{name} {number(score.metrics[name].chance)}" for name in metrics)
+    ceiling = ", ".join(f"{name} {number(score.metrics[name].ceiling)}" for name in metrics)
+    return f"Chance: {chance}. Ceiling: {ceiling}."
+
+
+def _over_seeds(group: Group) -> str:
+    rows = [row for row in group.rows if len(row.by_seed(group.card.primary)) > 1]
+    lines = [
+        [row.encoder, row.text, row.recipe, _seeds(row), *(spread(row.by_seed(name)) for name in group.card.metrics)]
+        for row in rows
+    ]
+    return table(["Encoder", "Text tower", "Recipe", "Seeds", *group.card.metrics], lines, text_columns=4)
+
+
+def _per_class(group: Group, score: TaskScore) -> list[str]:
+    """For each metric that has one, a table in the shape of the paper's Tables 2-7, a column a class."""
+    blocks = []
+    classes = [(each.id, each.names["en"]) for each in group.card.classes]
+    headers = [f"{plain(name)}{_mark(score, key)} (n={_n(score, key)})" for key, name in classes]
+    for metric in group.card.metrics:
+        kind = metric_named(metric).per_class
+        if kind is None:
+            continue
+        lines = [
+            [row.encoder, row.text, row.recipe, metric_cell(row.metric(metric))]
+            + [_class_cell(row.entries[0].score.per_class.get(key), kind) for key, _ in classes]
+            for row in group.rows
+            if row.entries
+        ]
+        overall = f"all (n={score.n_instances})" if kind == metric else metric
+        blocks += [f"### {kind} per class", table(["Encoder", "Text tower", "Recipe", overall, *headers], lines, 3)]
+    return blocks
+
+
+def _appendix(group: Group, row: Row) -> list[str]:
+    """Every label that the test set has, in the shape of the paper's Table 9, for one run."""
+    entry = row.entries[0]
+    bank = label_bank(group.card.labels)
+    present = [f for f in bank.findings if _n(entry.score, f.id)]
+    lines = [
+        [plain(f.names["ja"]), plain(f.names["en"]) + _mark(entry.score, f.id), str(_n(entry.score, f.id))]
+        + [_class_cell(entry.score.per_class[f.id], kind) for kind in ("top1", "top5", "auroc")]
+        for f in present
+    ]
+    lines.insert(0, ["すべて", "all labels", str(entry.score.n_instances), *(_metric(row, name) for name in ("top1", "top5", "macro_auroc"))])
+    absent = [plain(f.names["en"]) for f in bank.findings if f.id in set(entry.score.absent)]
+    text = f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
+    blocks = ["### Per label", text, table(["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC"], lines, text_columns=2)]
+    return [*blocks, f"Absent from the test set ({len(absent)}): {', '.join(absent)}."] if absent else blocks
+
+
+def _n(score: TaskScore, key: str) -> int:
+    return score.per_class[key].n if key in score.per_class else 0
+
+
+def _mark(score: TaskScore, key: str) -> str:
+    return FEW_MARK if key in score.few else ""
+
+
+def _class_cell(score: ClassScore | None, kind: str) -> str:
+    return MISSING if score is None else with_interval(getattr(score, kind), getattr(score, f"{kind}_ci"))
+
+
+def _differences(group: Group, names: Names, replays: Replays) -> str:
+    """System minus control on the same patients, for every run that is no control itself."""
+    lines = []
+    runs = [entry.submission for row in group.rows if not row.control for entry in row.entries]
+    for each in runs:
+        result = each.result
+        own = replayed(each, group.task, None, replays)
+        twin = _random_twin(each, group)
+        controls = [_reference(each, group.task, "majority", replays), _reference(each, group.task, "untrained", replays)]
+        controls.append(replayed(twin, group.task, None, replays) if twin else None)
+        label = [names.encoder(result), names.text(result), names.recipe(result), str(result.seed)]
+        lines += [
+            [*label, metric, *(_difference(own, other, metric) for other in controls)]
+            for metric in compared_metrics(group.card)
+        ]
+    if not lines:
+        return "No system here but the controls."
+    headers = ["Encoder", "Text tower", "Recipe", "Seed", "Metric", "to majority", "to untrained", "to random tower"]
+    return table(headers, lines, text_columns=5)
+
+
+def _reference(submission: Submission, task: str, reference: Reference, replays: Replays) -> Replay | None:
+    """The replay of a reference that the result has too."""
+    references = submission.result.references
+    known = references is not None and task in getattr(references, reference)
+    return replayed(submission, task, reference, replays) if known else None
+
+
+def _random_twin(submission: Submission, group: Group) -> Submission | None:
+    """The run that differs in its text tower only, which is `random`."""
+    mine = _but_text(submission)
+    return next(
+        (each for each in group.submissions if each.result.text.name == "random" and is_control(each.result) and _but_text(each) == mine),
+        None,
+    )
+
+
+def _but_text(submission: Submission) -> tuple[str, str, str, str, int]:
+    result = submission.result
+    return (result.encoder.name, encoder_key(result), result.recipe.hash, result.control, result.seed)
+
+
+def _difference(own: Replay | None, other: Replay | None, metric: str) -> str:
+    found = difference(own, other, metric)
+    return MISSING if found is None else signed(found.value, found.low, found.high)

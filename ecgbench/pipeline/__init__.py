@@ -1,0 +1,1 @@
+"""One run from request to result file: the only room that knows all the others."""

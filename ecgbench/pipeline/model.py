@@ -1,0 +1,118 @@
+"""The learning side of a run: the model that a recipe asks for, its training set, and the scores it gives.
+
+Two kinds: `contrastive` (encoder and text meet in a common space) and `supervised` (the control without text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_model
+from torch import nn
+from transformers import set_seed
+
+from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets, TrainingSet
+from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
+from ecgbench.contrastive.trainer import train
+from ecgbench.encoders.build import build_encoder, count_parameters
+from ecgbench.evaluation.embed import embed_classes, embed_ecgs, finding_logits
+from ecgbench.evaluation.tables import TaskRecords, class_maximum
+from ecgbench.files import atomic_path
+
+if TYPE_CHECKING:
+    from ecgbench.pipeline.run import Prepared
+
+
+class Side:
+    """What both kinds share."""
+
+    def __init__(self, prepared: Prepared, encoder: nn.Module, model: nn.Module) -> None:
+        self.prepared = prepared
+        self.encoder_parameters = count_parameters(encoder)
+        self.model = model
+        self.facts: dict[str, Any] = {}
+        if prepared.request.recipe.memory_format == "channels_last":
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> str:
+        device = next(self.model.parameters()).device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+    def train(self, inputs: np.ndarray, folder: Path, *, resume: bool, quiet: bool) -> None:
+        request = self.prepared.request
+        trained = train(
+            self.model, self.training_set(inputs), request.recipe, seed=request.seed, folder=folder, resume=resume, quiet=quiet
+        )
+        self.facts = {"steps": trained.steps, "final_mean_loss": trained.loss, **self.trained_facts()}
+
+    def save(self, path: Path) -> None:
+        """The weights as safetensors, whole or not at all."""
+        with atomic_path(path) as temporary:
+            save_model(self.model, str(temporary))
+
+    def training_set(self, inputs: np.ndarray) -> TrainingSet:
+        raise NotImplementedError
+
+    def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        """Each task with its scores (rows, classes) by the model as it is now."""
+        raise NotImplementedError
+
+    def trained_facts(self) -> dict[str, Any]:
+        return {}
+
+
+class ContrastiveSide(Side):
+    """Encoder, two heads, temperature."""
+
+    model: ContrastiveModel
+
+    def training_set(self, inputs: np.ndarray) -> TrainingSet:
+        texts, recipe = self.prepared.texts, self.prepared.request.recipe
+        targets = TextTargets.of(texts.vectors, texts.training, draw=recipe.prompt == "one")
+        return ContrastiveSet(inputs, self.prepared.train_rows, targets)
+
+    def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        rows = np.unique(np.concatenate([task.rows for task in self.prepared.tasks]))
+        ecgs = embed_ecgs(self.model, inputs, rows)
+        for task in self.prepared.tasks:
+            places = self.prepared.texts.classes[task.card.name]
+            classes = embed_classes(self.model, self.prepared.texts.vectors[places])
+            yield task, ecgs[np.searchsorted(rows, task.rows)] @ classes.T
+
+    def trained_facts(self) -> dict[str, Any]:
+        return {"temperature": self.model.temperature}
+
+
+class SupervisedSide(Side):
+    """The `supervised` control; a zero-shot class scores as the highest of its findings."""
+
+    model: SupervisedModel
+
+    def training_set(self, inputs: np.ndarray) -> TrainingSet:
+        findings = self.prepared.store.findings()
+        rows = self.prepared.train_rows
+        return LabelledSet(inputs, rows, [findings[row] for row in rows], self.prepared.bank)
+
+    def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        rows = np.unique(np.concatenate([task.rows for task in self.prepared.tasks]))
+        logits = finding_logits(self.model, inputs, rows)
+        for task in self.prepared.tasks:
+            own = logits[np.searchsorted(rows, task.rows)]
+            yield task, class_maximum(task.card, self.prepared.bank, self.prepared.request.mapping, own)
+
+
+def build_side(prepared: Prepared) -> Side:
+    """The freshly initialised model of a run, from the run's seed."""
+    request, recipe = prepared.request, prepared.request.recipe
+    torch.set_num_threads(recipe.threads)
+    set_seed(request.seed)
+    encoder = build_encoder(request.encoder, request.rate)
+    if recipe.objective == "supervised":
+        return SupervisedSide(prepared, encoder, SupervisedModel(encoder, request.encoder.dim, len(prepared.bank), recipe))
+    text_dim = int(prepared.texts.vectors.shape[1])
+    return ContrastiveSide(prepared, encoder, ContrastiveModel(encoder, request.encoder.dim, text_dim, recipe))

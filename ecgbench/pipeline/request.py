@@ -1,0 +1,89 @@
+"""What is asked for: names resolved to cards and a recipe, checked together before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ecgbench.cards import EncoderCard, Mapping, PromptSet, TaskCard, TextCard
+from ecgbench.catalogue import load_card
+from ecgbench.ecg.inputs import input_rate
+from ecgbench.errors import EcgbenchError
+from ecgbench.recipe import Recipe, load_recipe
+
+Control = Literal["none", "frozen-random", "supervised"]
+DEFAULT_TASKS = ("retrieval98", "superclass", "rhythm", "mitbih")
+_CONTROL_FIELDS = {
+    "none": {},
+    "frozen-random": {"train_encoder": False},
+    "supervised": {"objective": "supervised"},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a run needs to know, as cards. `rate` is the Hz the encoder will be fed."""
+
+    encoder: EncoderCard
+    text: TextCard
+    source: str
+    recipe_name: str
+    recipe: Recipe
+    tasks: tuple[TaskCard, ...]
+    prompt_set: PromptSet
+    mapping: Mapping
+    seed: int
+    control: Control
+    rate: int
+    text_path: Path | None = None
+    text_pack: Path | None = None
+
+
+def make_request(
+    *,
+    encoder: str,
+    text: str,
+    data: str = "synth98",
+    recipe: str = "quick",
+    tasks: tuple[str, ...] = DEFAULT_TASKS,
+    language: str | None = None,
+    mapping: str = "paper",
+    epochs: int | None = None,
+    seed: int = 0,
+    control: str = "none",
+    text_path: Path | None = None,
+    text_pack: Path | None = None,
+) -> Request:
+    """Resolve names and check that they fit; EcgbenchError with near matches for a name that no card carries."""
+    if mapping not in ("paper", "clinical"):
+        raise EcgbenchError(f"--mapping {mapping} is not known: write paper or clinical.")
+    if language not in (None, "ja", "en"):
+        raise EcgbenchError(f"--lang {language} is not known: write ja or en.")
+    if control not in _CONTROL_FIELDS:
+        raise EcgbenchError(f"--control {control} is not known: write {', '.join(_CONTROL_FIELDS)}.")
+    if not 0 <= seed < 2**32:
+        raise EcgbenchError(f"--seed {seed} is out of range: write a whole number from 0 to 4294967295.")
+    if not tasks or len(set(tasks)) != len(tasks):
+        raise EcgbenchError(f"--tasks {','.join(tasks)}: name at least one task, each once.")
+    encoder_card, text_card = load_card(EncoderCard, encoder), load_card(TextCard, text)
+    cards = tuple(load_card(TaskCard, task) for task in tasks)
+    resolved = load_recipe(recipe, language=language, epochs=epochs, **_CONTROL_FIELDS[control])
+    tables = {card.labels for card in cards}
+    if len(tables) > 1:
+        raise EcgbenchError(f"the tasks {', '.join(tasks)} use different label tables ({', '.join(sorted(tables))}): run them apart.")
+    return Request(
+        encoder=encoder_card,
+        text=text_card,
+        source=data,
+        recipe_name=recipe,
+        recipe=resolved,
+        tasks=cards,
+        prompt_set=load_card(PromptSet, resolved.prompt_set),
+        mapping=mapping,  # type: ignore[arg-type]
+        seed=seed,
+        control=control,  # type: ignore[arg-type]
+        rate=input_rate(encoder_card.input, resolved.rate, encoder),
+        text_path=text_path,
+        text_pack=text_pack,
+    )
