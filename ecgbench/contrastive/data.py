@@ -16,30 +16,32 @@ from ecgbench.findings import LabelBank
 class TextTargets:
     """The frozen text side of a training set. Each record owns `members[starts[i]:starts[i + 1]]`, rows of `vectors`.
 
-    prompt mode `joined`: one row a record; `one`: a row a finding, one drawn each time the record is seen; `mean`: as
-    `one`, but their mean is taken.
+    prompt mode `joined`: one row a record; `one`: a row a finding, one drawn each epoch; `mean`: as `one`, but their mean
+    is taken. `draw_seed` is None where nothing is drawn.
     """
 
     vectors: torch.Tensor
     members: torch.Tensor
     starts: torch.Tensor
-    draw: bool
+    draw_seed: int | None
 
     @classmethod
-    def of(cls, vectors: np.ndarray, members: Sequence[Sequence[int]], *, draw: bool) -> TextTargets:
+    def of(cls, vectors: np.ndarray, members: Sequence[Sequence[int]], draw_seed: int | None = None) -> TextTargets:
         starts = np.cumsum([0, *(len(rows) for rows in members)])
         flat = np.concatenate([np.asarray(rows, np.int64) for rows in members])
-        return cls(torch.from_numpy(vectors), torch.from_numpy(flat), torch.from_numpy(starts), draw)
+        return cls(torch.from_numpy(vectors), torch.from_numpy(flat), torch.from_numpy(starts), draw_seed)
 
-    def batch(self, rows: torch.Tensor) -> torch.Tensor:
-        """(batch, text dim) for records `rows`; drawing uses torch's global random state, which a checkpoint keeps."""
-        first, count = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
-        if self.draw:
-            chosen = first + (torch.rand(len(rows)) * count).long().clamp(max=count - 1)
-            return self.vectors[self.members[chosen]]
-        return torch.stack(
-            [self.vectors[self.members[a : a + n]].mean(0) for a, n in zip(first.tolist(), count.tolist(), strict=True)]
-        )
+    def drawn(self, epoch: int) -> torch.Tensor:
+        """(records,) the row of `vectors` that each record is paired with in an epoch: a function of seed and epoch alone,
+        so that neither reading ahead nor a restart changes it."""
+        counts = (self.starts[1:] - self.starts[:-1]).numpy()
+        offsets = np.random.default_rng([self.draw_seed or 0, epoch]).integers(0, counts)
+        return self.members[self.starts[:-1] + torch.from_numpy(offsets)]
+
+    def mean(self, rows: torch.Tensor) -> torch.Tensor:
+        """(batch, text dim): the mean of each record's vectors."""
+        spans = zip(self.starts[rows].tolist(), self.starts[rows + 1].tolist(), strict=True)
+        return torch.stack([self.vectors[self.members[first:end]].mean(0) for first, end in spans])
 
 
 class TrainingSet(Dataset[dict[str, torch.Tensor]]):
@@ -69,9 +71,14 @@ class ContrastiveSet(TrainingSet):
     def __init__(self, inputs: np.ndarray, rows: np.ndarray, text: TextTargets) -> None:
         super().__init__(inputs, rows)
         self.text = text
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the data loader at the start of every epoch."""
+        self.drawn = None if self.text.draw_seed is None else self.text.drawn(epoch)
 
     def targets(self, items: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"text": self.text.batch(items)}
+        return {"text": self.text.mean(items) if self.drawn is None else self.text.vectors[self.drawn[items]]}
 
 
 class LabelledSet(TrainingSet):

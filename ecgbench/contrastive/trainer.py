@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import signal
 from dataclasses import dataclass
@@ -12,29 +11,28 @@ from types import FrameType
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from ecgbench.contrastive.data import TrainingSet, keep_batch
+from ecgbench.contrastive.stopping import StoppedError
 from ecgbench.errors import RunFailedError
 from ecgbench.recipe import Recipe
 
 CHECKPOINTS = 5
-"""How many times a run saves a checkpoint on its way; the last one stays until the run is done."""
+"""How many times a run saves a checkpoint on its way; the last two stay until the run is done."""
 
-
-class StoppedError(Exception):
-    """Training was stopped by Ctrl-C after a checkpoint was written."""
+COMPLETE = "complete"
+"""A file that is written into a checkpoint after everything else: without it a checkpoint is not read back."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training says of itself: steps taken, seconds, final mean loss."""
+    """What training says of itself: steps taken, and the mean loss over the last logged stretch of them."""
 
     steps: int
-    seconds: float
-    loss: float
+    last_loss: float | None
 
 
 class RecipeTrainer(Trainer):
@@ -67,6 +65,23 @@ class _Log(TrainerCallback):
             raise RunFailedError(f"the loss was {line['loss']} at step {state.global_step}: the run diverged.")
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
+
+
+class _SetEpoch(TrainerCallback):
+    """Tells the data which epoch a resumed run is in the middle of; the Trainer itself tells it the later ones only."""
+
+    def on_train_begin(
+        self, args: Any, state: TrainerState, control: TrainerControl, train_dataloader: Any = None, **_: Any
+    ) -> None:
+        if hasattr(train_dataloader.dataset, "set_epoch"):
+            train_dataloader.dataset.set_epoch(state.global_step // len(train_dataloader))
+
+
+class _MarkComplete(TrainerCallback):
+    """Marks a checkpoint as whole once the Trainer has written all of it."""
+
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
 class _StopOnInterrupt(TrainerCallback):
@@ -127,7 +142,7 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=max(1, math.ceil(steps / CHECKPOINTS)),
-        save_total_limit=1,
+        save_total_limit=2,
         report_to=[],
         disable_tqdm=quiet,
     )
@@ -143,24 +158,23 @@ def train(
     if len(data) < recipe.batch_size:
         raise RunFailedError(f"{len(data)} training records are fewer than one batch of {recipe.batch_size}.")
     checkpoints = folder / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
+    last = _last_whole_checkpoint(checkpoints) if resume else None
     log = folder / "log.jsonl"
-    if last is None:
-        log.unlink(missing_ok=True)
-    logging.getLogger("transformers.trainer").setLevel(logging.ERROR)
+    _keep_log_until(log, _step_of(last) if last else 0)
+    transformers.utils.logging.set_verbosity_error()
     stopper = _StopOnInterrupt()
     trainer = RecipeTrainer(
         model=model,
         args=training_arguments(recipe, len(data), seed, checkpoints, quiet=quiet),
         train_dataset=data,
         data_collator=keep_batch,
-        callbacks=[_Log(log, model), stopper],
+        callbacks=[_Log(log, model), _SetEpoch(), _MarkComplete(), stopper],
     )
     trainer.recipe = recipe
     _only_progress_bar(trainer)
     try:
         with stopper:
-            outcome = trainer.train(resume_from_checkpoint=last)
+            outcome = trainer.train(resume_from_checkpoint=str(last) if last else None)
     except torch.cuda.OutOfMemoryError:
         raise RunFailedError(
             f"the accelerator's memory is too small for a batch of {recipe.batch_size}: use a smaller batch_size."
@@ -169,7 +183,24 @@ def train(
         raise StoppedError(f"stopped at step {trainer.state.global_step}")
     if not math.isfinite(outcome.training_loss) or not all(torch.isfinite(p).all() for p in model.parameters()):
         raise RunFailedError("the weights are not finite after training: the run diverged.")
-    return Trained(trainer.state.global_step, outcome.metrics["train_runtime"], outcome.training_loss)
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    return Trained(trainer.state.global_step, losses[-1] if losses else None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    """The latest checkpoint that was written to its end; what a kill left half-written is not looked at."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    return max(whole, key=_step_of, default=None)
+
+
+def _keep_log_until(log: Path, step: int) -> None:
+    """Drop log lines from after `step`: the steps that will be taken again are not in the log twice."""
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
+    log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
 
 
 def _only_progress_bar(trainer: Trainer) -> None:

@@ -44,9 +44,11 @@ class Submission:
 
     def parts(self) -> list[tuple[str, Reference | None, TaskScore]]:
         """Every scored task: the run's own, then the references beside it."""
-        found: list[tuple[str, Reference | None, TaskScore]] = [(t, None, s) for t, s in self.result.tasks.items()]
+        found: list[tuple[str, Reference | None, TaskScore]] = []
+        found += [(task, None, score) for task, score in self.result.tasks.items()]
         for reference in REFERENCES if self.result.references else ():
-            found += [(t, reference, s) for t, s in getattr(self.result.references, reference).items()]
+            scored = getattr(self.result.references, reference)
+            found += [(task, reference, score) for task, score in scored.items()]
         return found
 
 
@@ -72,42 +74,51 @@ class Boards:
             self._named.update({data_hash: name for name, data_hash in card.boards.items()})
 
     def name(self, result: Result) -> str:
-        """The name that a data set's card gives to the hash, else the data's own name and the start of the hash."""
+        """The name that a card gives to the hash, else the data's own name and the start of the hash."""
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", result.data.name).strip(".-") or "data"
         return self._named.get(result.data.data_hash, f"{plain}-{result.data.data_hash[:8]}")
 
 
 def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Submission], list[LeftOut]]:
-    """Every result under a folder, sorted by where it lies, and those that cannot stand on a board with the reason.
+    """Every result under a folder, sorted by where it lies, and those that stand on no board, with reasons.
 
-    A result stands if its file validates, its run did not fail, and the scores beside it, where there are any,
-    give the counts and the metrics that it claims, on the same test rows as the other results of the same data.
+    A result stands if its file validates, its run did not fail, and the scores beside it, where there are
+    any, give the counts and metrics that it claims, on the same test rows as the other results of the data.
     """
     if not results_dir.is_dir():
-        raise EcgbenchError(f"there is no folder {results_dir}: results lie in leaderboards/results/BOARD/NAME/result.json.")
+        raise EcgbenchError(
+            f"there is no folder {results_dir}: results lie in leaderboards/results/BOARD/NAME/result.json."
+        )
     replays = replays or Replays()
     boards = Boards()
     good: list[Submission] = []
     left_out: list[LeftOut] = []
     for folder in _folders(results_dir):
         found = _read(folder, results_dir, boards, replays)
-        (good if isinstance(found, Submission) else left_out).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Submission):
+            good.append(found)
+        else:
+            left_out.append(found)
     good, strangers = _same_rows(good, replays)
     return good, sorted([*left_out, *strangers], key=lambda each: each.where)
 
 
-def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
+def replayed(
+    submission: Submission, task: str, reference: Reference | None, replays: Replays
+) -> Replay | None:
     """The replay of a scores file of a submission; None where none is committed."""
     path = submission.scores_path(task, reference)
     return replays.of(path, replays.card(task, submission.result.comparable[task])) if path else None
 
 
 def _folders(results_dir: Path) -> list[Path]:
-    """Folders with a result, and those where one should be, sorted by their path with slashes."""
+    """Folders with a result, and those where one should be, sorted by their path with slashes. A hidden
+    folder is work in progress."""
     found = {path.parent for path in results_dir.rglob("result.json")}
     named = {path for path in results_dir.glob("*/*") if path.is_dir()}
     found |= {path for path in named if not any(each.is_relative_to(path) for each in found)}
-    return sorted(found, key=lambda path: path.relative_to(results_dir).as_posix())
+    places = {path.relative_to(results_dir).as_posix(): path for path in found}
+    return [path for place, path in sorted(places.items()) if "/." not in f"/{place}"]
 
 
 def _read(folder: Path, results_dir: Path, boards: Boards, replays: Replays) -> Submission | LeftOut:
@@ -123,7 +134,9 @@ def _read(folder: Path, results_dir: Path, boards: Boards, replays: Replays) -> 
     except EcgbenchError as error:
         # The reason must read the same wherever the checkout lies.
         return LeftOut(where, str(error).replace(f"{results_dir}/", ""), board)
-    return LeftOut(where, f"the result does not match its scores: {'; '.join(wrong)}.", board) if wrong else submission
+    if wrong:
+        return LeftOut(where, f"the result does not match its scores: {'; '.join(wrong)}.", board)
+    return submission
 
 
 def _mismatches(submission: Submission, replays: Replays) -> list[str]:
@@ -141,21 +154,23 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
         found += [f"{name}: {what}" for what in mismatches(score, card, replay)]
         if replay:
             rows[task].add(replay.test_rows)
-    return found + [f"{task}: its references were scored on other records" for task in sorted(rows) if len(rows[task]) > 1]
+    apart = [task for task in sorted(rows) if len(rows[task]) > 1]
+    return found + [f"{task}: its references were scored on other records" for task in apart]
 
 
 def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Submission], list[LeftOut]]:
     """Leave out scores of other test rows than most results of the same data and task have.
 
-    Paired resamples are only paired on the same patients. Equal data hashes promise equal rows, so a difference
-    means that a file is not what it says.
+    Paired resamples are only paired on the same patients. Equal data hashes promise equal rows, so a
+    difference means that a file is not what it says.
     """
     rows: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for each in submissions:
         for task, identity in each.result.comparable.items():
             replay = replayed(each, task, None, replays) if task in each.result.tasks else None
             if replay:
-                rows[each.result.data.data_hash, task, identity.labels, identity.mapping][each.where] = replay.test_rows
+                same = (each.result.data.data_hash, task, identity.labels, identity.mapping)
+                rows[same][each.where] = replay.test_rows
     strange: dict[str, str] = {}
     for (_, task, *_), found in sorted(rows.items()):
         counts = Counter(found.values())
@@ -164,8 +179,8 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
     left_out = [
         LeftOut(
             each.where,
-            f"its scores of {strange[each.where]} are of other test records, patients or labels than those of the other "
-            "results with the same data_hash.",
+            f"its scores of {strange[each.where]} are of other test records, patients or labels than those "
+            "of the other results with the same data_hash.",
             each.board,
         )
         for each in submissions

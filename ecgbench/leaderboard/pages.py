@@ -19,12 +19,12 @@ RESULTS = "results"
 
 
 def build_pages(results_dir: Path) -> dict[str, str]:
-    """Every page by its path in the boards' folder: a page a board and the index. Equal results, equal bytes."""
+    """Every page by its path in the boards' folder: the index, a page a board. Equal results, equal bytes."""
     return _build(results_dir)[0]
 
 
 def write_pages(leaderboards_dir: Path) -> list[Path]:
-    """Make the pages of `leaderboards_dir/results` anew; pages made earlier that have no results any more go."""
+    """Make the pages of `leaderboards_dir/results`; pages made earlier that have no results any more go."""
     pages = build_pages(leaderboards_dir / RESULTS)
     for name, text in pages.items():
         write_text(leaderboards_dir / name, text)
@@ -35,8 +35,8 @@ def write_pages(leaderboards_dir: Path) -> list[Path]:
 
 
 def check_pages(leaderboards_dir: Path) -> list[str]:
-    """What is wrong in a folder of boards, a sentence each: pages that are stale, missing or extra, results that do
-    not validate or do not match their scores. Empty when all is well."""
+    """What is wrong in a folder of boards, a sentence each: pages that are stale, missing or extra, results
+    that do not validate or do not match their scores. Empty when all is well."""
     pages, left_out = _build(leaderboards_dir / RESULTS)
     found = [f"{RESULTS}/{each.where}: {each.reason}" for each in left_out if each.wrong]
     for name, text in pages.items():
@@ -78,14 +78,30 @@ def _index(of_board: dict[str, list[Submission]], left_out: Sequence[LeftOut], r
     for board, those in sorted(of_board.items()):
         for group in groups(those, replays):
             best = next((row for row in group.rows if not row.control), None)
-            shown = [best.label(), metric_cell(best.metric(group.card.primary))] if best else [MISSING, MISSING]
+            shown = (
+                [best.label(), metric_cell(best.metric(group.card.primary))] if best else [MISSING, MISSING]
+            )
             link = f"[{plain(board)}]({board}.md)"
-            lines.append([link, group.task, group.identity.language, group.card.primary, *shown, str(len(group.submissions))])
+            lines.append(
+                [
+                    link,
+                    group.task,
+                    group.identity.language,
+                    group.card.primary,
+                    *shown,
+                    str(len(group.submissions)),
+                ]
+            )
     about = (
-        "One page a data set. A board holds what was measured with the same data, the same tasks and the same prompts; "
-        "it is made only from the result files and scores in `results/`. Best is the highest primary metric of the "
-        "systems that are no control."
+        "One page a data set. A table holds what was measured with the same data, the same task and the "
+        "same prompts; it is made only from the result files and scores in `results/`. Best is the highest "
+        "primary metric of the systems that are no control."
     )
     headers = ["Board", "Task", "Prompts", "Primary", "Best system", "Value", "Results"]
-    blocks = [MARK, "# Leaderboards", about, table(headers, lines, text_columns=5) if lines else "No results yet."]
+    blocks = [
+        MARK,
+        "# Leaderboards",
+        about,
+        table(headers, lines, text_columns=5) if lines else "No results yet.",
+    ]
     return "\n\n".join([*blocks, *left_out_section(left_out)]) + "\n"

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ecgbench.evaluation.bootstrap import LEVEL, interval
 from ecgbench.evaluation.compare import Difference
@@ -16,8 +15,9 @@ from ecgbench.leaderboard.replay import Replay
 def rank_intervals(replicates: Sequence[np.ndarray | None]) -> list[tuple[int, int] | None]:
     """The 95 % interval of each row's rank, 1 the best; None for a row without replicates.
 
-    Each array (1 + replicates,) holds a metric, the plain value first; position r is the same resample of patients in
-    every row. Tied rows share the mean of their ranks, and an end between two ranks is rounded outward.
+    Each array (1 + replicates,) holds a metric, the plain value first; position r is the same resample of
+    patients in every row. Tied rows share the mean of their ranks, and an end between two ranks is rounded
+    outward.
     """
     present = [i for i, each in enumerate(replicates) if each is not None]
     ranks: list[tuple[int, int] | None] = [None] * len(replicates)
@@ -28,14 +28,21 @@ def rank_intervals(replicates: Sequence[np.ndarray | None]) -> list[tuple[int, i
     if not values.shape[1]:
         return ranks
     tail = 100 * (1 - LEVEL) / 2
-    bounds = np.percentile(rankdata(-values, method="average", axis=0), [tail, 100 - tail], axis=1)
+    bounds = np.percentile(_ranks(values), [tail, 100 - tail], axis=1)
     for row, (low, high) in zip(present, bounds.T, strict=True):
         ranks[row] = (math.floor(low), math.ceil(high))
     return ranks
 
 
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """(rows, replicates) -> the rank of each row in each replicate, the highest value first."""
+    better = np.stack([(values > own).sum(axis=0) for own in values])
+    tied = np.stack([(values == own).sum(axis=0) for own in values])
+    return better + (tied + 1) / 2
+
+
 def difference(a: Replay | None, b: Replay | None, metric: str) -> Difference | None:
-    """`evaluation.compare.paired_difference` from replicates at hand; None where one of the two has no scores."""
+    """`evaluation.compare.paired_difference` from replicates at hand; None where one has no scores."""
     if a is None or b is None:
         return None
     values = a.replicates[metric] - b.replicates[metric]

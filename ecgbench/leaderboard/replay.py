@@ -1,4 +1,4 @@
-"""What a scores file gives: its metrics, the room that rounding leaves them, and their bootstrap replicates."""
+"""What a scores file gives: its metrics, the room that rounding leaves them, and bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Replay:
     """The test rows of a scores file, measured again.
 
     `test_rows` is a hash over the test records with their patients and labels, in any order. `values` is each
-    metric of the card, `bands` the least and the most it can have been before the scores were rounded to float16.
-    `replicates` (1 + 1000,) holds the plain value and then the bootstrap, for the metrics that boards compare.
+    metric of the card, `bands` the least and the most it can have been before the scores were rounded
+    to float16. `replicates` (1 + 1000,) holds the plain value and then the bootstrap, for the metrics that
+    boards compare.
     """
 
     test_rows: str
@@ -45,20 +46,21 @@ def compared_metrics(card: TaskCard) -> tuple[str, ...]:
 
 
 class Replays:
-    """The task cards of this installation, and replays by content: files with the same bytes (the `majority` of every
-    run on one data set) are measured once."""
+    """The task cards of this installation, and replays by content: files with the same bytes (the `majority`
+    of every run on one data set) are measured once."""
 
     def __init__(self) -> None:
         self._cards = all_cards(TaskCard)[0]
         self._known: dict[tuple[str, str], Replay] = {}
 
     def card(self, task: str, identity: TaskIdentity) -> TaskCard:
-        """The card of a task by the name it has in a result (`superclass_clinical`), in the version of the result."""
+        """The card of a task by its name in a result (`superclass_clinical`), in the result's version."""
         for card in self._cards:
             if task_key(card, identity.mapping) == task:
                 if card.version != identity.version:
                     raise EcgbenchError(
-                        f"task {task} was version {identity.version} then and is version {card.version} now: run it again."
+                        f"task {task} was version {identity.version} then and is version {card.version} "
+                        "now: run it again."
                     )
                 return card
         raise EcgbenchError(f"there is no card for the task {task} with mapping {identity.mapping}.")
@@ -78,7 +80,9 @@ def replay(scores: Scores, card: TaskCard) -> Replay:
     weights = with_plain(patient_weights(test.patient_id))
     ids = test.class_id.tolist()
     compared = compared_metrics(card)
-    replicates = {m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared}
+    replicates = {
+        m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared
+    }
     plain = weights[:1]
     return Replay(
         test_rows=_rows_hash(test),
@@ -94,10 +98,15 @@ def replay(scores: Scores, card: TaskCard) -> Replay:
 
 
 def _rows_hash(test: Scores) -> str:
-    """A hash of which records of which patients carry which labels; `test` has its classes in the task's order."""
+    """A hash of which records of which patients carry which labels; classes stand in the task's order."""
     order = np.argsort(test.record_id)
     return hash_of(
-        [test.class_id.tolist(), test.record_id[order].tolist(), test.patient_id[order].tolist(), test.labels[order].tolist()]
+        [
+            test.class_id.tolist(),
+            test.record_id[order].tolist(),
+            test.patient_id[order].tolist(),
+            test.labels[order].tolist(),
+        ]
     )
 
 
@@ -106,9 +115,10 @@ def _bands(
 ) -> dict[str, tuple[float, float]]:
     """Metric -> the least and the most that the scores can have given before they were rounded to float16.
 
-    Rounding moves a score by half a spacing at most, so the most is reached with every true class that much higher
-    and every other class that much lower, the least the other way round. On few records one tie that rounding made
-    is worth more than any fixed tolerance. Scores that are no float16 numbers were not rounded: the band is a point.
+    Rounding moves a score by half a spacing at most, so the most is reached with every true class that much
+    higher and every other class that much lower, the least the other way round. On few records one tie that
+    rounding made is worth more than any fixed tolerance. Scores that are no float16 numbers were not rounded:
+    their band is a point.
     """
     coarse = scores.astype(np.float16)
     rounded = np.array_equal(coarse.astype(np.float32), scores)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ecgbench.cards import TaskCard
 from ecgbench.files import hash_of
@@ -58,9 +61,10 @@ class Row:
         """One value a seed, in the order of seeds; replicates of a seed (other machines) give their mean."""
         values: dict[int, list[float]] = defaultdict(list)
         for each in self.entries:
-            if metric in each.score.metrics:
-                values[each.seed].append(each.score.metrics[metric].value)
-        return [sum(found) / len(found) for _, found in sorted(values.items())]
+            found = each.score.metrics.get(metric)
+            if found and found.value is not None:
+                values[each.seed].append(found.value)
+        return [sum(each) / len(each) for _, each in sorted(values.items())]
 
     def label(self) -> str:
         return " × ".join(part for part in (self.encoder, self.text, self.recipe) if part != MISSING)
@@ -83,28 +87,32 @@ class Names:
     def __init__(self, results: Sequence[Result]) -> None:
         self._encoders: dict[str, set[str]] = defaultdict(set)
         self._texts: dict[str, set[str]] = defaultdict(set)
-        self._recipes: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
+        self._recipes: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
         for each in results:
             self._encoders[each.encoder.name].add(encoder_key(each))
             self._texts[each.text.name].add(text_key(each))
-            self._recipes[each.recipe.name][each.recipe.hash] = each.recipe.fields
+            self._recipes[each.recipe.name, each.control][each.recipe.hash] = each.recipe.fields
 
     def encoder(self, result: Result) -> str:
         return _told_apart(result.encoder.name, self._encoders, encoder_key(result))
 
     def text(self, result: Result) -> str:
+        """`—` for a supervised run, which uses no text."""
+        if result.control == "supervised":
+            return MISSING
         return _told_apart(result.text.name, self._texts, text_key(result))
 
     def recipe(self, result: Result) -> str:
-        """The recipe's name, and of namesakes the fields in which they differ: `quick (epochs 5)`."""
-        namesakes = self._recipes[result.recipe.name]
+        """The recipe's name, and of namesakes the fields in which they differ: `quick (epochs 5)`.
+
+        The language is left out of that, because prompts in two languages never share a table.
+        """
+        namesakes = self._recipes[result.recipe.name, result.control].values()
         own = result.recipe.fields
-        keys = sorted({key for fields in namesakes.values() for key in fields})
-        differing = [key for key in keys if len({repr(fields.get(key)) for fields in namesakes.values()}) > 1]
-        if len(namesakes) == 1:
-            return plain(result.recipe.name)
-        apart = ", ".join(f"{key} {own.get(key)}" for key in differing) or result.recipe.hash[:6]
-        return plain(f"{result.recipe.name} ({apart})")
+        keys = sorted({key for fields in namesakes for key in fields} - {"language"})
+        differing = [key for key in keys if len({repr(fields.get(key)) for fields in namesakes}) > 1]
+        apart = ", ".join(f"{key} {own.get(key)}" for key in differing)
+        return plain(f"{result.recipe.name} ({apart})" if apart else result.recipe.name)
 
 
 def encoder_key(result: Result) -> str:
@@ -117,9 +125,10 @@ def text_key(result: Result) -> str:
 
 def system_key(result: Result) -> tuple[str, ...]:
     """What two runs share that differ in nothing but their seed (or not even in that)."""
+    text = ("", "") if result.control == "supervised" else (result.text.name, text_key(result))
     return (
         *(result.encoder.name, encoder_key(result)),
-        *(result.text.name, text_key(result)),
+        *text,
         *(result.recipe.name, result.recipe.hash, result.control),
     )
 
@@ -138,11 +147,16 @@ def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
     found = []
     for (task, _), those in members.items():
         identity = those[0].result.comparable[task]
-        rows = _rows(task, those, names, replays)
         card = replays.card(task, identity)
-        rows.sort(key=lambda row: (-(row.value(card.primary) if row.value(card.primary) is not None else -9.0), row.label()))  # type: ignore[operator]
+        rows = sorted(_rows(task, those, names, replays), key=partial(_place, metric=card.primary))
         found.append(Group(task, identity, card, tuple(those), tuple(rows)))
     return sorted(found, key=lambda g: (g.card.kind != "retrieval", g.task, g.identity.model_dump_json()))
+
+
+def _place(row: Row, metric: str) -> tuple[float, str]:
+    """The best first, rows without the number last, equal ones by their label."""
+    value = row.value(metric)
+    return (math.inf if value is None else -value, row.label())
 
 
 def _rows(task: str, submissions: Sequence[Submission], names: Names, replays: Replays) -> list[Row]:
@@ -176,7 +190,9 @@ def _reference_rows(task: str, submissions: list[Submission], names: Names, repl
         references = each.result.references
         assert references is not None
         if task in references.chance:
-            rows.append(Row(MISSING, MISSING, f"chance · {CONTROL}", None, True, levels=references.chance[task]))
+            rows.append(
+                Row(MISSING, MISSING, f"chance · {CONTROL}", None, True, levels=references.chance[task])
+            )
         if task in references.majority:
             entry = _entry(each, task, "majority", replays)
             rows.append(Row(MISSING, MISSING, f"majority · {CONTROL}", None, True, (entry,)))
@@ -184,20 +200,26 @@ def _reference_rows(task: str, submissions: list[Submission], names: Names, repl
 
 
 def _untrained_rows(task: str, submissions: list[Submission], names: Names, replays: Replays) -> list[Row]:
-    """An untrained run depends on encoder, text tower, recipe and seed. Of each encoder the system that is no control
-    (the first by name) lends its own, with all its seeds."""
-    of_encoder: dict[str, dict[tuple[bool, tuple[str, ...]], list[Submission]]] = defaultdict(lambda: defaultdict(list))
+    """An untrained run depends on encoder, text tower, recipe and seed. Of each encoder the system that is no
+    control (the first by name) lends its own, with all its seeds."""
+    of_encoder: dict[str, list[Submission]] = defaultdict(list)
     for each in submissions:
         if each.result.references and task in each.result.references.untrained:
-            key = (is_control(each.result), system_key(each.result))
-            of_encoder[encoder_key(each.result)][key].append(each)
+            of_encoder[encoder_key(each.result)].append(each)
+
+    def preference(each: Submission) -> tuple[bool, tuple[str, ...]]:
+        return is_control(each.result), system_key(each.result)
+
     rows = []
-    for systems in of_encoder.values():
-        lenders = _by_seed(systems[min(systems)])
+    for those in of_encoder.values():
+        first = min(map(preference, those))
+        lenders = _by_seed([each for each in those if preference(each) == first])
         result = lenders[0].result
         entries = tuple(_entry(each, task, "untrained", replays) for each in lenders)
         label = f"untrained · {CONTROL}"
-        rows.append(Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries))
+        rows.append(
+            Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries)
+        )
     return rows
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ecgbench.evaluation.metrics import metric_named
+from ecgbench.evaluation.scoring import FEW
 from ecgbench.findings import label_bank
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
 from ecgbench.leaderboard.ranks import difference, rank_intervals
 from ecgbench.leaderboard.replay import Replay, Replays, compared_metrics
-from ecgbench.leaderboard.rows import Group, Names, Row, encoder_key, is_control
+from ecgbench.leaderboard.rows import Group, Names, Row, encoder_key
 from ecgbench.leaderboard.tables import (
     FEW_MARK,
     MISSING,
@@ -22,11 +25,13 @@ from ecgbench.leaderboard.tables import (
 )
 from ecgbench.results import ClassScore, TaskScore
 
+PER_CLASS = {"accuracy": "Accuracy", "top1": "Top-1", "top5": "Top-5", "auroc": "AUROC"}
+CONTROLS = ("majority", "untrained", "random tower")
 LANGUAGES = {"ja": "Japanese", "en": "English"}
 
 
 def heading(group: Group, among: list[Group]) -> str:
-    """The group's title; groups of one task are told apart by prompt language, mapping and, at last, a hash."""
+    """The group's title; groups of a task are told apart by prompt language, mapping and, at last, hashes."""
 
     def title(each: Group) -> str:
         mapping = f", {each.identity.mapping} mapping" if each.card.mappings else ""
@@ -35,7 +40,8 @@ def heading(group: Group, among: list[Group]) -> str:
     namesakes = [each for each in among if title(each) == title(group)]
     if len(namesakes) == 1:
         return f"## {title(group)}"
-    return f"## {title(group)} (prompts {group.identity.prompts[:8]}, labels {group.identity.labels[:8]}, card {group.identity.card[:8]})"
+    hashes = [f"{part} {getattr(group.identity, part)[:8]}" for part in ("prompts", "labels", "card")]
+    return f"## {title(group)} ({', '.join(hashes)})"
 
 
 def group_section(group: Group, among: list[Group], names: Names, replays: Replays) -> list[str]:
@@ -57,12 +63,15 @@ def _shown(rows: tuple[Row, ...]) -> Row:
 
 def _what(group: Group, score: TaskScore) -> str:
     identity = group.identity
-    records = f"{score.n_records} records of {score.n_patients} patients with {score.n_instances} label instances"
+    records = (
+        f"{score.n_records} records of {score.n_patients} patients with {score.n_instances} label instances"
+    )
     return (
         f"{group.card.summary}. Task version {identity.version}, card `{identity.card[:8]}`, labels "
-        f"`{identity.labels[:8]}`, prompts `{identity.prompts[:8]}`. Test set: {records}; {score.n_excluded} records "
-        f"have no label of this task. Classes: {score.n_present} present, {len(score.absent)} absent, {len(score.few)} "
-        f"with fewer than 10 positive records ({FEW_MARK}). Sorted by {group.card.primary}."
+        f"`{identity.labels[:8]}`, prompts `{identity.prompts[:8]}`. Test set: {records}; "
+        f"{score.n_excluded} records have no label of this task. Classes: {score.n_present} present, "
+        f"{len(score.absent)} absent, {len(score.few)} with fewer than {FEW} positive records ({FEW_MARK}). "
+        f"Sorted by {group.card.primary}."
     )
 
 
@@ -77,11 +86,11 @@ def _ranking(group: Group) -> str:
         parameters = millions(row.parameters) if row.parameters is not None else MISSING
         line = [_rank(rank), row.encoder, row.text, row.recipe, _seeds(row), parameters]
         line += [_metric(row, name) for name in metrics]
-        lines.append(line + ([spread(row.by_seed(primary))] if over_seeds and row.levels is None else [MISSING] * over_seeds))
+        lines.append([*line, *([spread(row.by_seed(primary))] if over_seeds else [])])
     return table(headers, lines, text_columns=5)
 
 
-def _replicates(row: Row, metric: str):  # type: ignore[no-untyped-def]
+def _replicates(row: Row, metric: str) -> np.ndarray | None:
     replay = row.entries[0].replay if row.entries else None
     return replay.replicates[metric] if replay else None
 
@@ -114,7 +123,13 @@ def _levels(score: TaskScore, metrics: tuple[str, ...]) -> str:
 def _over_seeds(group: Group) -> str:
     rows = [row for row in group.rows if len(row.by_seed(group.card.primary)) > 1]
     lines = [
-        [row.encoder, row.text, row.recipe, _seeds(row), *(spread(row.by_seed(name)) for name in group.card.metrics)]
+        [
+            row.encoder,
+            row.text,
+            row.recipe,
+            _seeds(row),
+            *(spread(row.by_seed(name)) for name in group.card.metrics),
+        ]
         for row in rows
     ]
     return table(["Encoder", "Text tower", "Recipe", "Seeds", *group.card.metrics], lines, text_columns=4)
@@ -136,7 +151,10 @@ def _per_class(group: Group, score: TaskScore) -> list[str]:
             if row.entries
         ]
         overall = f"all (n={score.n_instances})" if kind == metric else metric
-        blocks += [f"### {kind} per class", table(["Encoder", "Text tower", "Recipe", overall, *headers], lines, 3)]
+        blocks += [
+            f"### {PER_CLASS[kind]} per class",
+            table(["Encoder", "Text tower", "Recipe", overall, *headers], lines, 3),
+        ]
     return blocks
 
 
@@ -150,10 +168,14 @@ def _appendix(group: Group, row: Row) -> list[str]:
         + [_class_cell(entry.score.per_class[f.id], kind) for kind in ("top1", "top5", "auroc")]
         for f in present
     ]
-    lines.insert(0, ["すべて", "all labels", str(entry.score.n_instances), *(_metric(row, name) for name in ("top1", "top5", "macro_auroc"))])
+    overall = [_metric(row, name) for name in ("top1", "top5", "macro_auroc")]
+    lines.insert(0, ["すべて", "all labels", str(entry.score.n_instances), *overall])
     absent = [plain(f.names["en"]) for f in bank.findings if f.id in set(entry.score.absent)]
-    text = f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
-    blocks = ["### Per label", text, table(["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC"], lines, text_columns=2)]
+    text = (
+        f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
+    )
+    headers = ["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC"]
+    blocks = ["### Per label", text, table(headers, lines, text_columns=2)]
     return [*blocks, f"Absent from the test set ({len(absent)}): {', '.join(absent)}."] if absent else blocks
 
 
@@ -177,8 +199,11 @@ def _differences(group: Group, names: Names, replays: Replays) -> str:
         result = each.result
         own = replayed(each, group.task, None, replays)
         twin = _random_twin(each, group)
-        controls = [_reference(each, group.task, "majority", replays), _reference(each, group.task, "untrained", replays)]
-        controls.append(replayed(twin, group.task, None, replays) if twin else None)
+        controls = [
+            _reference(each, group.task, "majority", replays),
+            _reference(each, group.task, "untrained", replays),
+            replayed(twin, group.task, None, replays) if twin else None,
+        ]
         label = [names.encoder(result), names.text(result), names.recipe(result), str(result.seed)]
         lines += [
             [*label, metric, *(_difference(own, other, metric) for other in controls)]
@@ -186,7 +211,7 @@ def _differences(group: Group, names: Names, replays: Replays) -> str:
         ]
     if not lines:
         return "No system here but the controls."
-    headers = ["Encoder", "Text tower", "Recipe", "Seed", "Metric", "to majority", "to untrained", "to random tower"]
+    headers = ["Encoder", "Text tower", "Recipe", "Seed", "Metric", *(f"to {name}" for name in CONTROLS)]
     return table(headers, lines, text_columns=5)
 
 
@@ -200,10 +225,10 @@ def _reference(submission: Submission, task: str, reference: Reference, replays:
 def _random_twin(submission: Submission, group: Group) -> Submission | None:
     """The run that differs in its text tower only, which is `random`."""
     mine = _but_text(submission)
-    return next(
-        (each for each in group.submissions if each.result.text.name == "random" and is_control(each.result) and _but_text(each) == mine),
-        None,
+    random = (
+        each for each in group.submissions if each.result.text.name == "random" and each.result.text.control
     )
+    return next((each for each in random if _but_text(each) == mine), None)
 
 
 def _but_text(submission: Submission) -> tuple[str, str, str, str, int]:

@@ -17,7 +17,7 @@ FEW_MARK = "†"
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:
     """A pipe table; the first `text_columns` columns lean left, the others right.
 
-    Japanese characters count as two columns (tabulate measures with wcwidth), so the source is aligned as well.
+    Japanese characters count as two columns (tabulate measures with wcwidth), so the source is aligned too.
     """
     sides = ["left" if i < text_columns else "right" for i in range(len(headers))]
     return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
@@ -26,7 +26,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: i
 def plain(text: str) -> str:
     """Text from a result file or a card as one line that means nothing to markdown or HTML."""
     line = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", line).replace("<", "&lt;")
+    return re.sub(r"([\\`*\[\]|]|(?<!\w)_|_(?!\w))", r"\\\1", line).replace("<", "&lt;")
 
 
 def code(text: str) -> str:

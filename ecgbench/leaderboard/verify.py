@@ -32,13 +32,16 @@ def _against_itself(score: TaskScore, card: TaskCard) -> list[str]:
         metric = metric_named(name)
         if metric.per_class is None:
             continue
-        each = [(getattr(c, metric.per_class), c.n if isinstance(metric, InstanceMetric) else 1) for c in score.per_class.values()]
+        by_instance = isinstance(metric, InstanceMetric)
+        each = [(getattr(c, metric.per_class), c.n if by_instance else 1) for c in score.per_class.values()]
         known = [(value, weight) for value, weight in each if value is not None and weight]
-        if not known:
-            continue
-        mean = sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
-        if abs(mean - score.metrics[name].value) > CONSISTENCY:
-            found.append(f"{name} is {score.metrics[name].value:.4f} and its classes together give {mean:.4f}")
+        total = sum(weight for _, weight in known)
+        mean = sum(value * weight for value, weight in known) / total if known else None
+        given = score.metrics[name].value
+        if (mean is None) != (given is None) or (
+            mean is not None and abs(mean - (given or 0.0)) > CONSISTENCY
+        ):
+            found.append(f"{name} is {_shown(given)} and its classes together give {_shown(mean)}")
     return found
 
 
@@ -58,7 +61,18 @@ def _against_scores(score: TaskScore, card: TaskCard, replay: Replay) -> list[st
     if counts != {name: (replay.instances[name], replay.positives[name]) for name in replay.positives}:
         found.append("the counts of its classes are not those of the scores")
     for name in card.metrics:
-        given, (low, high) = score.metrics[name].value, replay.bands[name]
-        if math.isnan(low) or not low - TOLERANCE <= given <= high + TOLERANCE:
-            found.append(f"{name} is {given:.4f} and the scores give {replay.values[name]:.4f}")
+        given, measured = score.metrics[name].value, replay.values[name]
+        if not _near(given, measured, *replay.bands[name]):
+            found.append(f"{name} is {_shown(given)} and the scores give {_shown(measured)}")
     return found
+
+
+def _near(given: float | None, measured: float, low: float, high: float) -> bool:
+    """Within the band of rounding and the tolerance; undefined here means undefined there."""
+    if given is None or math.isnan(measured):
+        return given is None and math.isnan(measured)
+    return low - TOLERANCE <= given <= high + TOLERANCE
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None or math.isnan(value) else f"{value:.4f}"

@@ -48,7 +48,7 @@ class Side:
         trained = train(
             self.model, self.training_set(inputs), request.recipe, seed=request.seed, folder=folder, resume=resume, quiet=quiet
         )
-        self.facts = {"steps": trained.steps, "final_mean_loss": trained.loss, **self.trained_facts()}
+        self.facts = {"steps": trained.steps, "last_loss": trained.last_loss, **self.trained_facts()}
 
     def save(self, path: Path) -> None:
         """The weights as safetensors, whole or not at all."""
@@ -72,8 +72,9 @@ class ContrastiveSide(Side):
     model: ContrastiveModel
 
     def training_set(self, inputs: np.ndarray) -> TrainingSet:
-        texts, recipe = self.prepared.texts, self.prepared.request.recipe
-        targets = TextTargets.of(texts.vectors, texts.training, draw=recipe.prompt == "one")
+        texts, request = self.prepared.texts, self.prepared.request
+        draw_seed = request.seed if request.recipe.prompt == "one" else None
+        targets = TextTargets.of(texts.vectors, texts.training, draw_seed)
         return ContrastiveSet(inputs, self.prepared.train_rows, targets)
 
     def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:

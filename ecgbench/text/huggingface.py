@@ -143,14 +143,13 @@ def _load_tokenizer(card: TextCard, folder: Path) -> Any:
 def _load_model(card: TextCard, folder: Path) -> Any:
     """The bare model in the card's dtype, every weight of it read from the folder."""
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModel
 
     options = {"local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
     try:
         with _quiet():
             model, info = AutoModel.from_pretrained(str(folder), dtype=getattr(torch, card.dtype), **options)
-    except (OSError, ValueError, RuntimeError, KeyError, EOFError, SafetensorError) as error:
+    except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
         raise _not_loaded(card, folder, "model", error) from error
     # What a folder lacks, transformers fills with random numbers. Only BERT's pooler is not used here.
     lacking = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))

@@ -97,7 +97,7 @@ def read_pack(path: Path, card: TextCard) -> Pack:
     _refuse_controls(card)
     try:
         about, vectors = read_vectors(path)
-        _check_form(about, len(vectors))
+        _check_form(about, vectors.shape)
     except OSError as error:
         raise EcgbenchError(f"--text-pack {path} cannot be read: {error.strerror or error}.") from None
     except VectorFileError as error:
@@ -105,9 +105,14 @@ def read_pack(path: Path, card: TextCard) -> Pack:
             f"--text-pack {path} is not a sound embedding pack: {error}; fetch it again."
         ) from None
     identity = about["identity"]
-    wanted = tower_identity(card, identity["weights"])
+    # Only a model that the maker gave by --text-path may be of another width than the card's.
+    own_model = identity["weights"].startswith("files:")
+    wanted = {
+        **tower_identity(card, identity["weights"]),
+        "dim": identity["dim"] if own_model else card.dim,
+    }
     for field in sorted(wanted.keys() | identity.keys()):
-        if field != "dim" and _shown(identity, field) != _shown(wanted, field):
+        if _shown(identity, field) != _shown(wanted, field):
             raise EcgbenchError(
                 f"the embedding pack {path} was made with {field} {_shown(identity, field)}, but text tower "
                 f"{card.name} has {field} {_shown(wanted, field)}: use a pack of this tower, or the card "
@@ -122,13 +127,16 @@ def _shown(identity: dict[str, Any], field: str) -> str:
     return canonical_json(identity[field]) if field in identity else "absent"
 
 
-def _check_form(about: dict[str, Any], rows: int) -> None:
-    """VectorFileError unless `about` is that of a pack with so many rows."""
+def _check_form(about: dict[str, Any], shape: tuple[int, ...]) -> None:
+    """VectorFileError unless `about` is that of a pack whose vectors have this shape, (n, dim)."""
+    rows, dim = shape
     if about.get("format") != FORMAT:
         raise VectorFileError(f"its format is {about.get('format')!r}, this version reads {FORMAT}")
     identity, prompts = about.get("identity"), about.get("prompts")
     if not isinstance(identity, dict) or not isinstance(identity.get("weights"), str):
         raise VectorFileError("it does not say which tower and weights made it")
+    if identity.get("dim") != dim:
+        raise VectorFileError(f"its vectors are {dim} wide, but it says {identity.get('dim')}")
     if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
         raise VectorFileError("it does not list its prompts")
     if len(prompts) != rows or len(set(prompts)) != rows:

@@ -1,9 +1,9 @@
 """Vectors and what is known about them in one safetensors file: the form of a cache shard and of an embedding
 pack.
 
-The tensor `embeddings` is (n, dim) float32; the metadata hold `about`, a JSON object, and `sha256`, over
-`about` and the tensor's bytes. Safetensors holds no code, and its reader checks the header's size and every
-offset.
+The tensor `embeddings` is (n, dim) float32; the metadata entry `ecgbench` is a JSON object of `about` and
+`sha256`, the latter over `about` and the tensor's bytes. Safetensors holds no code, and its reader checks the
+header's size and every offset.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ def write_vectors(path: Path, vectors: np.ndarray, about: dict[str, Any]) -> Non
     from safetensors.numpy import save_file
 
     vectors = np.ascontiguousarray(vectors, dtype="<f4")
-    text = canonical_json(about)
+    checksum = _checksum(canonical_json(about), vectors)
+    # One entry, because safetensors writes several in an order that changes from file to file.
+    metadata = {"ecgbench": canonical_json({"about": about, "sha256": checksum})}
     with atomic_path(path) as temporary:
-        save_file({"embeddings": vectors}, temporary, {"about": text, "sha256": _checksum(text, vectors)})
+        save_file({"embeddings": vectors}, temporary, metadata)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -68,20 +70,23 @@ def _open(path: Path) -> Any:
 
 
 def _about(handle: Any) -> tuple[dict[str, Any], str, str]:
-    metadata = handle.metadata() or {}
-    if not {"about", "sha256"} <= set(metadata):
+    """`about`, its canonical text and the checksum that the file states."""
+    text = (handle.metadata() or {}).get("ecgbench")
+    if text is None:
         raise VectorFileError("it is a safetensors file, but not one of vectors with their description")
     try:
-        about = json.loads(metadata["about"])
-    except (ValueError, RecursionError):
+        metadata = json.loads(text)
+        about, checksum = metadata["about"], metadata["sha256"]
+        canonical = canonical_json(about)
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise VectorFileError("its description is not readable as JSON") from None
     if not isinstance(about, dict):
         raise VectorFileError("its description is not a JSON object")
-    return about, metadata["about"], metadata["sha256"]
+    return about, canonical, checksum
 
 
 def _checksum(text: str, vectors: np.ndarray) -> str:
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     digest.update(np.ascontiguousarray(vectors, dtype="<f4").data)
     return digest.hexdigest()
 

@@ -107,14 +107,25 @@ def missing_files(folder: Path) -> list[str]:
 def ask_hub(card: TextCard, lacking: list[str]) -> None:
     """One request to the hub, at most 5 s: EcgbenchError with the reason and the ways out when the weights
     cannot be had from it. `lacking` is what an incomplete local copy lacks."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, is_offline_mode
+    from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
         raise unavailable(card, lacking, "HF_HUB_OFFLINE is set, so the hub was not asked")
-    url = hf_hub_url(str(card.hub_id), "config.json", revision=card.revision)
-    error = _within(HUB_SECONDS, lambda: get_hf_file_metadata(url, timeout=HUB_SECONDS))
+    error = _within(HUB_SECONDS, lambda: _head_of_config(card))
     if error is not None:
         raise unavailable(card, lacking, _hub_reason(error)) from None
+
+
+def _head_of_config(card: TextCard) -> None:
+    """Ask whether this user may read the model's config.json. A plain HEAD: the hub client's own way of
+    asking may send a second request first, for its statistics, and waits for it."""
+    from huggingface_hub import get_session, get_token, hf_hub_url
+    from huggingface_hub.utils import hf_raise_for_status
+
+    token = get_token()
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    url = hf_hub_url(str(card.hub_id), "config.json", revision=card.revision)
+    hf_raise_for_status(get_session().head(url, headers=headers, timeout=HUB_SECONDS, follow_redirects=True))
 
 
 def unavailable(card: TextCard, lacking: list[str], reason: str) -> EcgbenchError:
@@ -199,8 +210,8 @@ def _download(card: TextCard) -> Path:
             ["model*.safetensors", WEIGHT_FILES[0][1]] if safe else ["pytorch_model*.bin", WEIGHT_FILES[1][1]]
         )
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=[*SMALL_FILES, *weights]))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise unavailable(card, [], _hub_reason(error)) from None
+    except Exception as error:  # the hub client's own, its HTTP client's and the disk's have no common base
+        raise unavailable(card, [], _hub_reason(error)) from error
 
 
 def _known_commit(card: TextCard) -> str | None:

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from ecgbench.cards import TaskCard
 from ecgbench.catalogue import load_card
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.bootstrap import interval
+from ecgbench.evaluation.bootstrap import interval, patient_weights
 from ecgbench.evaluation.metrics import METRICS
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import bootstrap_values, score_task
@@ -233,6 +233,30 @@ def test_bootstrap_values_are_behind_the_interval(name: str) -> None:
     assert values.shape == (30,)
     result = score_task(scores, RETRIEVAL, replicates=30, seed=2)
     assert result["metrics"][name]["ci"] == pytest.approx(interval(values).tolist(), abs=1e-11)
+
+
+def test_intervals_of_each_class_are_over_the_replicates_alone() -> None:
+    scores = random_scores(RHYTHM)
+    test = scores.rows("test")
+    weights = patient_weights(test.patient_id, 7, seed=2)
+    result = score_task(scores, RHYTHM, replicates=7, seed=2)
+    for name, key in (("accuracy", "accuracy"), ("macro_auroc", "auroc")):
+        _, per_class = METRICS[name].values(test.scores, test.labels, weights)
+        for column in range(4):  # the fifth is absent
+            ci = result["per_class"][RHYTHM.classes[column].id][f"{key}_ci"]
+            assert ci == pytest.approx(interval(per_class[:, column]).tolist(), abs=1e-11)
+
+
+@pytest.mark.parametrize(("positives", "marked"), [(9, True), (10, False)])
+def test_few_means_under_ten_positive_records(positives: int, marked: bool) -> None:
+    scores = random_scores(RHYTHM)
+    labels = scores.labels.copy()
+    labels[:, 2] = 0
+    labels[np.flatnonzero(scores.split == "test")[:positives], 2] = 2  # counted by record, not by instance
+    labels[labels.sum(axis=1) == 0, 1] = 1
+    result = score_task(replace(scores, labels=labels), RHYTHM, replicates=2)
+    assert ("sinus-tachycardia" in result["few"]) == marked
+    assert result["per_class"]["sinus-tachycardia"]["n"] == 2 * positives
 
 
 def test_a_scores_file_gives_the_same_numbers(tmp_path) -> None:  # type: ignore[no-untyped-def]

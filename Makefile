@@ -1,0 +1,41 @@
+# Everything a fresh clone needs: `make demo`, `make test`. The environment lies in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow bench lint install wheel-check boards clean
+
+install: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/ecgbench run --encoder resnet1d18 --text use-multilingual
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY)
+	$(BIN)/python -m pytest -m bench -s
+
+wheel-check: $(READY)
+	PYTHON=$(BIN)/python UV=$(BIN)/uv bash .ci/wheel-check
+
+boards: $(READY)
+	bash baselines/boards.sh $(BIN)/ecgbench
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

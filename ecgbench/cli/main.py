@@ -1,0 +1,91 @@
+"""`ecgbench`: the verbs put together, and errors turned into one line and an exit code.
+
+Exit 0: done. 1: a run, or a check, failed. 2: the request was wrong. 130: stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from ecgbench.cli import check, doctor, leaderboard, listing, run, show
+from ecgbench.errors import EcgbenchError, RunFailedError
+
+app = typer.Typer(
+    name="ecgbench",
+    help="Benchmark and evaluation toolkit for ECG-text contrastive models.",
+    epilog="First steps: ecgbench ls · ecgbench show resnet1d18 · ecgbench run --encoder resnet1d18 --text use-multilingual",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def overall(
+    context: typer.Context,
+    path: Annotated[
+        list[Path] | None,
+        typer.Option("--path", help="A folder with your own cards (registry/, tasks/, baselines/); may be repeated."),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options before the verb."""
+    if path:
+        given = [*filter(None, [os.environ.get("ECGBENCH_PATH")]), *map(str, path)]
+        os.environ["ECGBENCH_PATH"] = os.pathsep.join(given)
+    if version:
+        import ecgbench
+
+        typer.echo(ecgbench.__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for module in (run, listing, show, check, leaderboard, doctor):
+    module.add_to(app)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Carry out a command line and return its exit code; wrong input is one line on stderr, never a traceback."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except EcgbenchError as error:
+        return _end(str(error), 2)
+    except RunFailedError as error:
+        return _end(f"the run failed: {error}", 1)
+    except TyperException as error:
+        return _end(f"{' '.join(error.format_message().split())} Type `ecgbench {_verb(arguments)}--help`.", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _end("stopped.", 130)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader of our output has gone; nothing more to say
+        return 0
+
+
+def _end(message: str, code: int) -> int:
+    print(f"ecgbench: {message}", file=sys.stderr)
+    return code
+
+
+def _verb(arguments: list[str]) -> str:
+    verbs = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    return next((f"{word} " for word in arguments if word in verbs), "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""A run's folder -> a committed result: the result file as it is, its scores in half precision."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ecgbench.cards import DatasetCard
+from ecgbench.catalogue import all_cards
+from ecgbench.errors import EcgbenchError
+from ecgbench.evaluation.scores import Scores
+from ecgbench.results import Result, read_result
+
+
+def board_name(result: Result) -> str:
+    """The board a result belongs to: the name its data hash has on a data set card, else data set and hash."""
+    for card in all_cards(DatasetCard)[0]:
+        for name, data_hash in card.boards.items():
+            if data_hash == result.data.data_hash:
+                return name
+    return f"{result.data.name}-{result.data.data_hash[:8]}"
+
+
+def submission_name(result: Result) -> str:
+    """A folder name that a person can read; the run id makes it unique."""
+    parts = [result.encoder.name, result.text.name, result.recipe.name]
+    parts += [] if result.control == "none" else [result.control]
+    return "--".join([*parts, f"seed{result.seed}", result.run_id])
+
+
+def add_run(run: Path, leaderboards: Path) -> Path:
+    """Copy a finished run below `leaderboards/results`, whole or not at all; the folder it went to."""
+    result = read_result(run / "result.json")
+    if result.status != "ok":
+        raise EcgbenchError(f"the run {run} failed ({result.reason}): only finished runs go on a board.")
+    if not result.data.public:
+        raise EcgbenchError(
+            f"the run {run} is on data that are not public: its scores hold record ids and stay here."
+        )
+    target = leaderboards / "results" / board_name(result) / submission_name(result)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adding-", dir=target.parent) as workplace:
+        folder = Path(workplace, target.name)
+        folder.mkdir()
+        shutil.copyfile(run / "result.json", folder / "result.json")
+        for path in sorted((run / "scores").rglob("*.npz")):
+            Scores.load(path).save(folder / path.relative_to(run), dtype=np.float16)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    return target

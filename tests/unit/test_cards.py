@@ -1,0 +1,120 @@
+"""Cards: strict, found by exact name, and one broken card harms no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
+from ecgbench.catalogue import FOLDERS, all_cards, card_paths, load_card
+from ecgbench.entry_points import load_entry_point, source_hash
+from ecgbench.errors import EcgbenchError
+
+
+def overlay_card(folder: Path, kind: type[Card], name: str, **changes: object) -> Path:
+    """A copy of a shipped card in an overlay folder, with some fields changed; None takes a field away."""
+    shipped = {EncoderCard: "resnet1d18", TextCard: "random", DatasetCard: "ptbxl", TaskCard: "superclass", PromptSet: "paper"}
+    data = yaml.safe_load(card_paths(kind)[shipped[kind]].read_text(encoding="utf-8"))
+    data |= {"name": name, **changes}
+    path = folder / FOLDERS[kind] / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", FOLDERS, ids=lambda kind: kind.__name__)
+def test_every_shipped_card_is_valid_and_has_its_own_hash(kind: type[Card]) -> None:
+    cards, broken = all_cards(kind)
+    assert cards and not broken
+    assert len({card.hash for card in cards}) == len(cards)
+
+
+@pytest.mark.parametrize("kind", FOLDERS, ids=lambda kind: kind.__name__)
+def test_an_unknown_key_is_refused_by_name(kind: type[Card], tmp_path: Path) -> None:
+    path = overlay_card(tmp_path, kind, "mine", colour="red")
+    with pytest.raises(EcgbenchError, match=r"colour: Extra inputs"):
+        read_card(kind, path)
+
+
+def test_an_unknown_name_lists_near_ones() -> None:
+    with pytest.raises(EcgbenchError, match=r"unknown encoder 'resnet18': did you mean resnet1d18\?"):
+        load_card(EncoderCard, "resnet18")
+
+
+def test_a_broken_card_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overlay_card(tmp_path, EncoderCard, "mine", dim=-1)
+    (tmp_path / "registry/encoders/torn.yaml").write_text("{name: [", encoding="utf-8")
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    cards, broken = all_cards(EncoderCard)
+    assert {"resnet1d18", "vit1d-tiny"} <= {card.name for card in cards}
+    assert {b.name for b in broken} == {"mine", "torn"}
+    assert "dim" in next(b.reason for b in broken if b.name == "mine")
+
+
+def test_a_card_must_be_named_as_its_file(tmp_path: Path) -> None:
+    path = overlay_card(tmp_path, EncoderCard, "mine")
+    moved = path.rename(path.with_name("other.yaml"))
+    with pytest.raises(EcgbenchError, match="name is 'mine', but the file is named 'other'"):
+        read_card(EncoderCard, moved)
+
+
+def test_an_overlay_wins_over_the_shipped_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overlay_card(tmp_path, EncoderCard, "resnet1d18", dim=256)
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    assert load_card(EncoderCard, "resnet1d18").dim == 256
+
+
+def test_an_overlay_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECGBENCH_PATH", "/no/such/folder")
+    with pytest.raises(EcgbenchError, match="ECGBENCH_PATH names '/no/such/folder'"):
+        load_card(EncoderCard, "resnet1d18")
+
+
+def test_prose_is_not_part_of_a_cards_identity(tmp_path: Path) -> None:
+    plain = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine"))
+    reworded = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine", summary="other words", notes="x"))
+    changed = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine", params={"blocks": [1], "width": 8}))
+    assert plain.hash == reworded.hash != changed.hash
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "message"),
+    [
+        ("no.such.module:Thing", "does not import"),
+        ("ecgbench.encoders.resnet1d:Nothing", "has no 'Nothing'"),
+        ("absent.py:Thing", "there is no 'absent.py'"),
+    ],
+)
+def test_an_entry_point_that_is_wrong_names_card_and_field(tmp_path: Path, entry_point: str, message: str) -> None:
+    card = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine", entry_point=entry_point))
+    with pytest.raises(EcgbenchError, match=message) as caught:
+        load_entry_point(card, card.entry_point)
+    assert "mine.yaml" in str(caught.value) and "entry_point" in str(caught.value)
+
+
+def test_the_source_hash_follows_the_file(tmp_path: Path) -> None:
+    card = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine", entry_point="mine.py:Mine"))
+    code = tmp_path / "mine.py"
+    code.write_text("class Mine: pass\n", encoding="utf-8")
+    first = source_hash(card, card.entry_point)
+    code.write_text("class Mine: pass  # changed\n", encoding="utf-8")
+    assert source_hash(card, card.entry_point) != first
+
+
+def test_a_file_that_raises_on_import_is_one_sentence(tmp_path: Path) -> None:
+    card = read_card(EncoderCard, overlay_card(tmp_path, EncoderCard, "mine", entry_point="mine.py:Mine"))
+    (tmp_path / "mine.py").write_text("raise RuntimeError('no')\n", encoding="utf-8")
+    with pytest.raises(EcgbenchError, match="does not import: RuntimeError: no"):
+        load_entry_point(card, card.entry_point)
+
+
+def test_a_zero_shot_task_needs_classes(tmp_path: Path) -> None:
+    with pytest.raises(EcgbenchError, match="needs classes"):
+        read_card(TaskCard, overlay_card(tmp_path, TaskCard, "mine", classes=[]))
+
+
+def test_a_prompt_template_holds_its_place_once(tmp_path: Path) -> None:
+    with pytest.raises(EcgbenchError, match="exactly once"):
+        read_card(PromptSet, overlay_card(tmp_path, PromptSet, "mine", templates={"ja": "心電図", "en": "ECG"}))

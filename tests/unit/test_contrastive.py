@@ -1,0 +1,196 @@
+"""The loss is the paper's, the pairing is the recipe's, and training can be stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets
+from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
+from ecgbench.contrastive.stopping import StoppedError
+from ecgbench.contrastive.trainer import train
+from ecgbench.errors import RunFailedError
+from ecgbench.findings import label_bank
+from ecgbench.recipe import Recipe, load_recipe
+
+
+def recipe(**changes: object) -> Recipe:
+    small = {"epochs": 3, "batch_size": 8, "head_dim": 6, "precision": "fp32", "memory_format": "contiguous"}
+    return load_recipe("quick").model_copy(update={**small, **changes})
+
+
+class Mean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 5)
+        self.norm = nn.BatchNorm1d(5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.linear(x.mean(2)))
+
+
+def model(asked: Recipe, seed: int = 0) -> ContrastiveModel:
+    torch.manual_seed(seed)
+    return ContrastiveModel(Mean(), 5, 4, asked)
+
+
+def data(records: int = 40, *, draw: bool = False) -> ContrastiveSet:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(records + 3, 3, 20)).astype(np.float32)
+    text = rng.normal(size=(7, 4)).astype(np.float32)
+    members = [[i % 7, (i + 1) % 7] if i % 2 else [i % 7] for i in range(records)]
+    return ContrastiveSet(inputs, np.arange(3, records + 3), TextTargets.of(text, members, 5 if draw else None))
+
+
+def test_the_loss_is_equations_two_to_four() -> None:
+    net = model(recipe())
+    ecg, text = torch.randn(6, 3, 20), torch.randn(6, 4)
+    e, t = net.embed_ecg(ecg).detach(), net.embed_text(text).detach()
+    torch.testing.assert_close(e.norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(t.norm(dim=1), torch.ones(6))
+    tau, n = 0.07, 6
+    total = 0.0
+    for i in range(n):
+        sims = [float(t[i] @ e[j]) / tau for j in range(n)]
+        total += -sims[i] + math.log(sum(map(math.exp, sims)))
+        sims = [float(e[i] @ t[j]) / tau for j in range(n)]
+        total += -sims[i] + math.log(sum(map(math.exp, sims)))
+    assert float(net(ecg, text)["loss"].detach()) == pytest.approx(total / (2 * n), rel=1e-4)
+
+
+def test_the_temperature_starts_where_the_recipe_says_and_is_bounded() -> None:
+    net = model(recipe())
+    assert net.temperature == pytest.approx(0.07)
+    net.logit_scale.data.fill_(100.0)
+    assert net.temperature == pytest.approx(0.01)
+    assert not model(recipe(temperature_learned=False)).logit_scale.requires_grad
+
+
+def test_mean_prompts_are_the_mean_of_a_records_findings() -> None:
+    batch = data().__getitems__([0, 1, 5])
+    text = data().text.vectors
+    expected = torch.stack([text[0], (text[1] + text[2]) / 2, (text[5] + text[6]) / 2])
+    torch.testing.assert_close(batch["text"], expected)
+    assert batch["ecg"].shape == (3, 3, 20)
+
+
+def test_one_prompt_draws_each_of_a_records_findings_and_no_other() -> None:
+    drawn = data(draw=True)
+    seen = []
+    for epoch in range(60):
+        drawn.set_epoch(epoch)
+        seen.append(tuple(drawn.__getitems__([1])["text"][0].tolist()))
+        assert torch.equal(drawn.__getitems__([0])["text"][0], drawn.text.vectors[0])
+    assert set(seen) == {tuple(drawn.text.vectors[1].tolist()), tuple(drawn.text.vectors[2].tolist())}
+    drawn.set_epoch(7)
+    assert tuple(drawn.__getitems__([1])["text"][0].tolist()) == seen[7]
+
+
+def test_supervised_labels_are_the_findings() -> None:
+    bank = label_bank()
+    rows = np.array([0, 2])
+    labelled = LabelledSet(np.zeros((3, 3, 20), np.float32), rows, [("normal",), ("atrial-fibrillation", "bradycardia")], bank)
+    labels = labelled.__getitems__([1, 0])["labels"]
+    assert [bank.ids[i] for i in labels[0].nonzero().flatten()] == ["bradycardia", "atrial-fibrillation"]
+    assert [bank.ids[i] for i in labels[1].nonzero().flatten()] == ["normal"]
+    net = SupervisedModel(Mean(), 5, len(bank), recipe())
+    assert net.logits(torch.randn(2, 3, 20)).shape == (2, 98)
+
+
+def test_a_frozen_encoder_does_not_move(tmp_path: Path) -> None:
+    asked = recipe(train_encoder=False)
+    net = model(asked)
+    encoder = {k: v.clone() for k, v in net.encoder.state_dict().items()}
+    head = net.ecg_head.weight.clone()
+    train(net, data(), asked, seed=0, folder=tmp_path, resume=False, quiet=True)
+    assert all(torch.equal(v, encoder[k]) for k, v in net.encoder.state_dict().items())
+    assert not torch.equal(net.ecg_head.weight, head)
+
+
+def test_training_lowers_the_loss_and_logs_it(tmp_path: Path) -> None:
+    asked = recipe(epochs=60, learning_rate=0.01)
+    train(model(asked), data(), asked, seed=0, folder=tmp_path, resume=False, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0] - 0.2
+    assert all("temperature" in line and "step" in line for line in lines)
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path: Path) -> None:
+    def weights(seed: int, name: str) -> torch.Tensor:
+        net = model(recipe(), seed=0)
+        train(net, data(draw=True), recipe(), seed=seed, folder=tmp_path / name, resume=False, quiet=True)
+        return net.ecg_head.weight.detach()
+
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    first = weights(0, "a")
+    assert torch.equal(first, weights(0, "b"))
+    assert not torch.equal(first, weights(1, "c"))
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, memory_format: str) -> None:
+    """SIGINT in the middle: a checkpoint; `resume` ends with the weights of a run that was never stopped."""
+    asked = recipe(epochs=4, memory_format=memory_format)
+    whole = model(asked)
+    train(whole, data(draw=True), asked, seed=3, folder=_made(tmp_path / "whole"), resume=False, quiet=True)
+
+    class Interrupted(ContrastiveSet):
+        batches = 0
+
+        def __getitems__(self, items: list[int]) -> dict[str, torch.Tensor]:
+            self.batches += 1
+            if self.batches == 8:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__getitems__(items)
+
+    source = data(draw=True)
+    stopped = Interrupted(source.inputs, source.rows, source.text)
+    folder = _made(tmp_path / "stopped")
+    with pytest.raises(StoppedError, match="stopped at step"):
+        train(model(asked), stopped, asked, seed=3, folder=folder, resume=False, quiet=True)
+    resumed = model(asked, seed=99)
+    train(resumed, data(draw=True), asked, seed=3, folder=folder, resume=True, quiet=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_a_checkpoint_cut_short_is_not_read(tmp_path: Path) -> None:
+    asked = recipe(epochs=4)
+    whole = model(asked)
+    train(whole, data(), asked, seed=3, folder=_made(tmp_path / "whole"), resume=False, quiet=True)
+    checkpoints = sorted((tmp_path / "whole" / "checkpoints").iterdir(), key=lambda p: int(p.name.split("-")[1]))
+    for name in ("complete", "model.safetensors"):
+        (checkpoints[-1] / name).unlink()
+    resumed = model(asked, seed=99)
+    train(resumed, data(), asked, seed=3, folder=tmp_path / "whole", resume=True, quiet=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:
+    broken = data()
+    broken.inputs[5] = np.nan
+    with pytest.raises(RunFailedError, match="diverged"):
+        train(model(recipe()), broken, recipe(), seed=0, folder=tmp_path, resume=False, quiet=True)
+
+
+def test_fewer_records_than_a_batch_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RunFailedError, match="5 training records are fewer than one batch of 8"):
+        train(model(recipe()), data(5), recipe(), seed=0, folder=tmp_path, resume=False, quiet=True)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
