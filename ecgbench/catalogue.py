@@ -45,7 +45,9 @@ def card_folders() -> list[Path]:
     overlays = [Path(part) for part in os.environ.get("ECGBENCH_PATH", "").split(os.pathsep) if part]
     for overlay in overlays:
         if not overlay.is_dir():
-            raise EcgbenchError(f"ECGBENCH_PATH names '{overlay}', which is no folder: create it or unset ECGBENCH_PATH.")
+            raise EcgbenchError(
+                f"ECGBENCH_PATH names '{overlay}', which is no folder: create it or unset ECGBENCH_PATH."
+            )
     return [shipped_folder(), *overlays]
 
 

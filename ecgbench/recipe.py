@@ -21,7 +21,9 @@ from ecgbench.files import hash_of
 class Recipe(Frozen):
     """What a run does between the data and the scores. Every field is part of the run's identity."""
 
-    objective: Literal["contrastive", "supervised"] = Field(description="supervised: one linear layer, BCE on the labels")
+    objective: Literal["contrastive", "supervised"] = Field(
+        description="supervised: one linear layer, BCE on the labels"
+    )
     train_encoder: bool = Field(description="false: the encoder stays random, only the heads learn")
     loss: Literal["clip"]
     language: Language

@@ -50,7 +50,11 @@ def torch_works() -> Finding:
         import torch
         import torchvision  # noqa: F401
     except Exception as error:
-        return "torch", "FAULT", f"{type(error).__name__}: {error}; install a matching pair: `pip install -U torch torchvision`"
+        return (
+            "torch",
+            "FAULT",
+            f"{type(error).__name__}: {error}; install a matching pair: `pip install -U torch torchvision`",
+        )
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     return "torch", "ok", f"torch, torchvision, timm and open_clip import; {device}"
 
@@ -86,7 +90,11 @@ def cache() -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return "cache", "FAULT", f"{folder} cannot be written: {error.strerror}; set ECGBENCH_CACHE to a folder that can"
+        return (
+            "cache",
+            "FAULT",
+            f"{folder} cannot be written: {error.strerror}; set ECGBENCH_CACHE to a folder that can",
+        )
     held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return "cache", "ok", f"{folder}, {held / 1e6:.0f} MB"
 

@@ -9,9 +9,15 @@ import typer
 
 
 def leaderboard(
-    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where results/ and the pages lie.")] = Path("leaderboards"),
-    add: Annotated[list[Path] | None, typer.Option("--add", metavar="RUN", help="A run's folder to add first; may be repeated.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 where a page or a result is not what it should be.")] = False,
+    folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where results/ and the pages lie.")] = Path(
+        "leaderboards"
+    ),
+    add: Annotated[
+        list[Path] | None, typer.Option("--add", metavar="RUN", help="A run's folder to add first; may be repeated.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 where a page or a result is not what it should be.")
+    ] = False,
 ) -> None:
     """Make the pages from the result files below DIR/results."""
     from ecgbench.errors import EcgbenchError
@@ -35,4 +41,6 @@ def leaderboard(
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(epilog="Examples: ecgbench leaderboard · ecgbench leaderboard --add runs/0123456789abcdef · ecgbench leaderboard --check")(leaderboard)
+    app.command(
+        epilog="Examples: ecgbench leaderboard · ecgbench leaderboard --add runs/0123456789abcdef · ecgbench leaderboard --check"
+    )(leaderboard)

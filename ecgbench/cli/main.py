@@ -69,7 +69,9 @@ def run_command(arguments: list[str]) -> int:
     except RunFailedError as error:
         return _end(f"the run failed: {error}", 1)
     except TyperException as error:
-        return _end(f"{' '.join(error.format_message().split())} Type `ecgbench {_verb(arguments)}--help`.", 2)
+        return _end(
+            f"{' '.join(error.format_message().split()).rstrip('.')}. Type `ecgbench {_verb(arguments)}--help`.", 2
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _end("stopped.", 130)
     except BrokenPipeError:

@@ -30,18 +30,25 @@ class Terminal:
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         rate = TextColumn("{task.fields[rate]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
-            job = bar.add_task(name, total=None, visible=False, rate="")
+        bar = Progress(*columns, console=Console(stderr=True))
+        jobs: list[TaskID] = []
 
-            def update(done: int, total: int) -> None:
-                speed = bar.tasks[job].speed
-                bar.update(job, completed=done, total=total, visible=True, rate=f"{speed:.0f}/s" if speed else "")
+        def update(done: int, total: int) -> None:
+            if not jobs:  # nothing is drawn for a stage that had nothing to do
+                bar.start()
+                jobs.append(bar.add_task(name, total=total, rate=""))
+            speed = bar.tasks[0].speed
+            bar.update(jobs[0], completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
 
+        try:
             yield update
+        finally:
+            if jobs:
+                bar.stop()
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -66,7 +73,11 @@ def task_table(name: str, task: TaskScore, result: Result) -> str:
     references = result.references
     rows = []
     for metric, value in task.metrics.items():
-        controls = [getattr(references, which)[name].metrics[metric].value for which in ("majority", "untrained")] if references else [None, None]
+        controls = (
+            [getattr(references, which)[name].metrics[metric].value for which in ("majority", "untrained")]
+            if references
+            else [None, None]
+        )
         rows.append(
             [metric, number(value.value), interval(value.ci), *map(number, [value.chance, *controls, value.ceiling])]
         )
@@ -88,15 +99,27 @@ def class_table(task: TaskScore) -> str:
 def run(
     encoder: Annotated[str, typer.Option(help="An encoder of `ecgbench ls encoders`.")],
     text: Annotated[str, typer.Option(help="A text tower of `ecgbench ls texts`.")],
-    data: Annotated[str, typer.Option(metavar="SOURCE", help="synth98, ptbxl:PATH, or a built store's folder.")] = "synth98",
+    data: Annotated[
+        str, typer.Option(metavar="SOURCE", help="synth98, ptbxl:PATH, or a built store's folder.")
+    ] = "synth98",
     recipe: Annotated[str, typer.Option(help="A recipe of `ecgbench ls recipes`.")] = "quick",
-    tasks: Annotated[str, typer.Option(metavar="A,B", help="Tasks of `ecgbench ls tasks`.")] = "retrieval98,superclass,rhythm,mitbih",
-    lang: Annotated[str | None, typer.Option(metavar="ja|en", help="Language of the prompts; the recipe's where left out.")] = None,
-    mapping: Annotated[str, typer.Option(metavar="paper|clinical", help="Which findings make up a zero-shot class.")] = "paper",
+    tasks: Annotated[
+        str, typer.Option(metavar="A,B", help="Tasks of `ecgbench ls tasks`.")
+    ] = "retrieval98,superclass,rhythm,mitbih",
+    lang: Annotated[
+        str | None, typer.Option(metavar="ja|en", help="Language of the prompts; the recipe's where left out.")
+    ] = None,
+    mapping: Annotated[
+        str, typer.Option(metavar="paper|clinical", help="Which findings make up a zero-shot class.")
+    ] = "paper",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
-    control: Annotated[str, typer.Option(metavar="none|frozen-random|supervised", help="Run a control instead.")] = "none",
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder with the text tower's weights.")] = None,
+    control: Annotated[
+        str, typer.Option(metavar="none|frozen-random|supervised", help="Run a control instead.")
+    ] = "none",
+    text_path: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder with the text tower's weights.")
+    ] = None,
     text_pack: Annotated[Path | None, typer.Option(metavar="FILE", help="An embedding pack of the text tower.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs lie.")] = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the stopped run of this very request.")] = False,

@@ -57,7 +57,9 @@ def task_text(card: TaskCard) -> str:
     columns = {mapping: bank.column(column) for mapping, column in card.mappings.items()}
     lines = []
     for item in card.classes:
-        mapped = [finding for finding in bank.ids if any(column.get(finding) == item.value for column in columns.values())]
+        mapped = [
+            finding for finding in bank.ids if any(column.get(finding) == item.value for column in columns.values())
+        ]
         for number, finding in enumerate(mapped):
             named = (item.id, item.names.get("ja"), item.names.get("en")) if number == 0 else ("", "", "")
             marks = ["yes" if column.get(finding) == item.value else "" for column in columns.values()]

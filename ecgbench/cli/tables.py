@@ -13,7 +13,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, right: Se
 
     align = ["right" if column in right else "left" for column in range(len(headers))]
     cells = [[MISSING if cell is None else str(cell) for cell in row] for row in rows]
-    return tabulate(cells, headers=list(headers), tablefmt="simple", colalign=align if rows else None, disable_numparse=True)
+    return tabulate(
+        cells, headers=list(headers), tablefmt="simple", colalign=align if rows else None, disable_numparse=True
+    )
 
 
 def number(value: float | None, digits: int = 3) -> str:

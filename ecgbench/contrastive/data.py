@@ -84,7 +84,9 @@ class ContrastiveSet(TrainingSet):
 class LabelledSet(TrainingSet):
     """ECGs with their findings as 0/1 (n, findings), for the `supervised` control."""
 
-    def __init__(self, inputs: np.ndarray, rows: np.ndarray, findings: Sequence[Sequence[str]], bank: LabelBank) -> None:
+    def __init__(
+        self, inputs: np.ndarray, rows: np.ndarray, findings: Sequence[Sequence[str]], bank: LabelBank
+    ) -> None:
         super().__init__(inputs, rows)
         self.labels = torch.zeros(len(rows), len(bank))
         for row, ids in enumerate(findings):

@@ -83,7 +83,9 @@ def _check_splits(entries: list[Entry]) -> None:
         if entry.split not in SPLITS:
             raise EcgbenchError(f"record {entry.record} is in split '{entry.split}'; valid are {', '.join(SPLITS)}.")
         if split_of.setdefault(entry.patient, entry.split) != entry.split:
-            raise EcgbenchError(f"patient {entry.patient} is in two splits, {split_of[entry.patient]} and {entry.split}.")
+            raise EcgbenchError(
+                f"patient {entry.patient} is in two splits, {split_of[entry.patient]} and {entry.split}."
+            )
     if not entries:
         raise EcgbenchError("the source has no records.")
 
@@ -92,7 +94,8 @@ def _write_signals(
     source: Source, entries: list[Entry], folder: Path, progress: Progress | None
 ) -> tuple[_Tally, list[int], str]:
     """Write the shards one after another; memory holds one shard."""
-    tally, shards, digest = _Tally(), [], hashlib.sha256()
+    tally, digest = _Tally(), hashlib.sha256()
+    shards: list[int] = []
     shard: list[np.ndarray] = []
     for done, (entry, signal) in enumerate(_loaded(source, entries, tally), start=1):
         if signal is not None:
@@ -108,7 +111,9 @@ def _write_signals(
         if progress:
             progress(done, len(entries))
     if not shards:
-        raise EcgbenchError(f"none of the {len(entries)} records could be read; the first: {tally.damaged[0]['reason']}.")
+        raise EcgbenchError(
+            f"none of the {len(entries)} records could be read; the first: {tally.damaged[0]['reason']}."
+        )
     return tally, shards, digest.hexdigest()
 
 
@@ -198,5 +203,3 @@ def _manifest(
         public=card.public,
         licence=card.licence,
     )
-
-

@@ -75,7 +75,9 @@ def encoder_inputs(
 ) -> np.ndarray:
     """All rows of a store as the encoder wants them: float32 (n, leads, samples), memory-mapped from the cache, where it is
     kept under the hash of the signals and the contract."""
-    key = hash_of([INPUT_VERSION, store.manifest.signals_sha256, store.data_hash, contract.model_dump(mode="json"), rate])
+    key = hash_of(
+        [INPUT_VERSION, store.manifest.signals_sha256, store.data_hash, contract.model_dump(mode="json"), rate]
+    )
     path = cache_folder("inputs", f"{store.manifest.name}-{key[:16]}.npy")
     shape = (len(store), len(contract.leads), input_samples(contract, rate))
     if not path.is_file():

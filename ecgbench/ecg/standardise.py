@@ -65,7 +65,9 @@ def to_store(leads: Mapping[str, np.ndarray], rate: float) -> StoredSignal:
     if not np.isfinite(stacked).all():
         raise DamagedRecordError("it holds NaN or infinite samples")
     if stacked.shape[1] < MIN_SECONDS * rate:
-        raise DamagedRecordError(f"it is {stacked.shape[1] / rate:.1f} s long, under the {MIN_SECONDS} s that are needed")
+        raise DamagedRecordError(
+            f"it is {stacked.shape[1] / rate:.1f} s long, under the {MIN_SECONDS} s that are needed"
+        )
     at_store_rate = resample(stacked, rate, STORE_RATE)[:, :STORE_SAMPLES]
     scaled = np.rint(at_store_rate * COUNTS_PER_MV)
     counts = np.zeros((len(LEADS), STORE_SAMPLES), np.int16)

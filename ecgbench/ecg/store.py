@@ -126,7 +126,9 @@ class Store:
         except ValueError as error:
             raise EcgbenchError(f"store manifest {path} is not readable as JSON: {error}.") from None
         if manifest.format != STORE_FORMAT:
-            raise EcgbenchError(f"store '{self.folder}' has format {manifest.format}, this version reads {STORE_FORMAT}: build it again.")
+            raise EcgbenchError(
+                f"store '{self.folder}' has format {manifest.format}, this version reads {STORE_FORMAT}: build it again."
+            )
         return manifest
 
     def _map_shard(self, number: int, rows: int) -> np.ndarray:
@@ -134,9 +136,13 @@ class Store:
         try:
             shard: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise EcgbenchError(f"store '{self.folder}': {path.name} is missing or cut short ({error}): build it again.") from None
+            raise EcgbenchError(
+                f"store '{self.folder}': {path.name} is missing or cut short ({error}): build it again."
+            ) from None
         if shard.shape != (rows, len(LEADS), STORE_SAMPLES) or shard.dtype != np.int16:
-            raise EcgbenchError(f"store '{self.folder}': {path.name} has shape {shard.shape} {shard.dtype}: build it again.")
+            raise EcgbenchError(
+                f"store '{self.folder}': {path.name} has shape {shard.shape} {shard.dtype}: build it again."
+            )
         return shard
 
     def _read_index(self) -> pd.DataFrame:
@@ -147,7 +153,9 @@ class Store:
             raise EcgbenchError(f"store '{self.folder}' lacks index.csv: build it again.")
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
         if len(table) != self.manifest.records:
-            raise EcgbenchError(f"store '{self.folder}': index.csv has {len(table)} rows, the manifest says {self.manifest.records}.")
+            raise EcgbenchError(
+                f"store '{self.folder}': index.csv has {len(table)} rows, the manifest says {self.manifest.records}."
+            )
         table["position"] = table["position"].astype(np.int64)
         table["valid_samples"] = table["valid_samples"].astype(np.int64)
         return table

@@ -31,7 +31,9 @@ def build_encoder(card: EncoderCard, rate: int | None = None) -> nn.Module:
             f"raised {type(error).__name__}: {error}"
         ) from error
     if not isinstance(encoder, nn.Module):
-        raise EcgbenchError(f"{where}: entry_point: {card.entry_point} builds a {type(encoder).__name__}, not a torch.nn.Module.")
+        raise EcgbenchError(
+            f"{where}: entry_point: {card.entry_point} builds a {type(encoder).__name__}, not a torch.nn.Module."
+        )
     _check_dim(encoder, card, leads, samples, where)
     return encoder
 
@@ -43,11 +45,15 @@ def _check_dim(encoder: nn.Module, card: EncoderCard, leads: int, samples: int, 
         with torch.no_grad():
             out = encoder(torch.zeros(1, leads, samples))
     except Exception as error:
-        raise EcgbenchError(f"{where}: the module does not take (1, {leads}, {samples}): {type(error).__name__}: {error}") from error
+        raise EcgbenchError(
+            f"{where}: the module does not take (1, {leads}, {samples}): {type(error).__name__}: {error}"
+        ) from error
     encoder.train(was_training)
     if not isinstance(out, torch.Tensor) or tuple(out.shape) != (1, card.dim):
         got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-        raise EcgbenchError(f"{where}: dim: the card says {card.dim}, but one recording gives {got}; (1, {card.dim}) is wanted.")
+        raise EcgbenchError(
+            f"{where}: dim: the card says {card.dim}, but one recording gives {got}; (1, {card.dim}) is wanted."
+        )
 
 
 def count_parameters(encoder: nn.Module) -> int:

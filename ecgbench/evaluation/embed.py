@@ -25,7 +25,9 @@ def _evaluating(model: nn.Module) -> Iterator[torch.device]:
         model.train(was_training)
 
 
-def _batched(function: Callable[[Tensor], Tensor], inputs: np.ndarray, rows: np.ndarray, device: torch.device) -> np.ndarray:
+def _batched(
+    function: Callable[[Tensor], Tensor], inputs: np.ndarray, rows: np.ndarray, device: torch.device
+) -> np.ndarray:
     parts = [
         function(torch.from_numpy(inputs[rows[start : start + BATCH]]).to(device)).cpu().numpy()
         for start in range(0, len(rows), BATCH)

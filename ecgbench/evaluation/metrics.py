@@ -36,9 +36,7 @@ class Metric(Protocol):
     @property
     def per_class(self) -> str | None: ...
 
-    def values(
-        self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Overall (replicates,) and per class (replicates, c) float64, NaN where undefined.
 
         `scores` (n, c) float, `labels` (n, c) integer counts, `weights` (replicates, n) integers.
@@ -65,9 +63,7 @@ class InstanceMetric:
     chance: Level
     ceiling: Level
 
-    def values(
-        self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         earned = weighted_sums(weights, self.credit(scores, labels) * labels)
         instances = weighted_sums(weights, labels)
         return ratio(earned.sum(axis=1), instances.sum(axis=1)), ratio(earned, instances)
@@ -84,9 +80,7 @@ class MacroMetric:
     chance: Level
     ceiling: Level
 
-    def values(
-        self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         per_class = self.by_class(scores, labels, weights)
         defined = ~np.isnan(per_class)
         return ratio(np.where(defined, per_class, 0.0).sum(axis=1), defined.sum(axis=1)), per_class
@@ -107,9 +101,7 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
 
 
-def rivals(
-    scores: np.ndarray, labels: np.ndarray, *, filtered: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def rivals(scores: np.ndarray, labels: np.ndarray, *, filtered: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """For each (record, class) with a label: how many classes score higher, and how many score the same, the
     class itself among them. Two arrays (i,) in the order of `np.nonzero(labels)`.
 
@@ -196,9 +188,7 @@ def _always(level: float) -> Level:
 
 
 def _top(name: str, k: int) -> Metric:
-    return InstanceMetric(
-        name, name, partial(topk_credit, k=k), partial(topk_chance, k=k), partial(topk_ceiling, k=k)
-    )
+    return InstanceMetric(name, name, partial(topk_credit, k=k), partial(topk_chance, k=k), partial(topk_ceiling, k=k))
 
 
 _MRR = InstanceMetric("mrr", None, reciprocal_rank_credit, mrr_chance, mrr_ceiling)

@@ -80,9 +80,7 @@ class Scores:
         position = {name: i for i, name in enumerate(self.class_id.tolist())}
         for name in class_ids:
             if name not in position:
-                raise EcgbenchError(
-                    f"scores of {self.task} lack the class '{name}': score all classes of the task."
-                )
+                raise EcgbenchError(f"scores of {self.task} lack the class '{name}': score all classes of the task.")
         for name in position:
             if name not in class_ids:
                 raise EcgbenchError(
@@ -117,9 +115,7 @@ class Scores:
         members = _read_npz(path)
         given = _member(path, members, "schema").tolist()
         if given != SCHEMA:
-            raise EcgbenchError(
-                f"scores file {path} has schema {given}, this ecgbench reads {SCHEMA}: write it again."
-            )
+            raise EcgbenchError(f"scores file {path} has schema {given}, this ecgbench reads {SCHEMA}: write it again.")
         known = {field.name for field in fields(cls)}
         for name in members:
             if name not in known | {"schema"}:
@@ -168,9 +164,7 @@ def _check_form(scores: Scores) -> None:
     n, c = len(scores.record_id), len(scores.class_id)
     for name in PER_RECORD:
         if len(getattr(scores, name)) != n:
-            raise EcgbenchError(
-                f"{name} has {len(getattr(scores, name))} entries for {n} records: one each is needed."
-            )
+            raise EcgbenchError(f"{name} has {len(getattr(scores, name))} entries for {n} records: one each is needed.")
     for name, dtype in (("scores", np.float32), ("labels", np.int16)):
         array = getattr(scores, name)
         if array.shape != (n, c):
@@ -261,15 +255,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             content = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
-        return {
-            name: np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-            for name, data in content.items()
-        }
+        return {name: np.lib.format.read_array(io.BytesIO(data), allow_pickle=False) for name, data in content.items()}
     except damage as error:
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise EcgbenchError(
-            f"{path} is damaged or no scores file ({detail}): write or fetch it again."
-        ) from None
+        raise EcgbenchError(f"{path} is damaged or no scores file ({detail}): write or fetch it again.") from None
 
 
 def _member(path: Path, members: dict[str, np.ndarray], name: str) -> np.ndarray:

@@ -72,9 +72,7 @@ def bootstrap_values(
 ) -> np.ndarray:
     """The metric's overall value in every replicate of the test patients: (replicates,) float64."""
     test = tested_rows(scores, card)
-    return metric_named(metric).values(
-        test.scores, test.labels, patient_weights(test.patient_id, replicates, seed)
-    )[0]
+    return metric_named(metric).values(test.scores, test.labels, patient_weights(test.patient_id, replicates, seed))[0]
 
 
 def tested_rows(scores: Scores, card: TaskCard) -> Scores:
@@ -101,9 +99,7 @@ def bounds(pair: np.ndarray, *, defined: bool = True) -> list[float] | None:
     return [round(float(bound), DECIMALS) for bound in pair]
 
 
-def _add_per_class(
-    per_class: dict[str, dict[str, Any]], ids: list[str], metric: Metric, values: np.ndarray
-) -> None:
+def _add_per_class(per_class: dict[str, dict[str, Any]], ids: list[str], metric: Metric, values: np.ndarray) -> None:
     """Write one metric's value and interval of each class; `values` (1 + replicates, c), the value first."""
     intervals = interval(values[1:])
     for i, name in enumerate(ids):

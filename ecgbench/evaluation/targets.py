@@ -43,9 +43,7 @@ def finding_to_class(card: TaskCard, bank: LabelBank, mapping: Mapping) -> dict[
     if card.kind == "retrieval":
         return {finding: i for i, finding in enumerate(bank.ids)}
     if mapping not in card.mappings:
-        raise EcgbenchError(
-            f"task {card.name} has no mapping '{mapping}': choose {' or '.join(card.mappings)}."
-        )
+        raise EcgbenchError(f"task {card.name} has no mapping '{mapping}': choose {' or '.join(card.mappings)}.")
     index = {each.value: i for i, each in enumerate(card.classes)}
     cells = bank.column(card.mappings[mapping])
     for finding, value in cells.items():
@@ -57,9 +55,7 @@ def finding_to_class(card: TaskCard, bank: LabelBank, mapping: Mapping) -> dict[
     return {finding: index[value] for finding, value in cells.items()}
 
 
-def task_targets(
-    card: TaskCard, bank: LabelBank, mapping: Mapping, findings: Sequence[Sequence[str]]
-) -> TaskTargets:
+def task_targets(card: TaskCard, bank: LabelBank, mapping: Mapping, findings: Sequence[Sequence[str]]) -> TaskTargets:
     """Count, for each record's findings (ids of the label bank), how many map to each class of the task.
 
     A finding named twice in one record counts once: a label instance is a (record, finding) pair.

@@ -37,9 +37,7 @@ def add_run(run: Path, leaderboards: Path) -> Path:
     if result.status != "ok":
         raise EcgbenchError(f"the run {run} failed ({result.reason}): only finished runs go on a board.")
     if not result.data.public:
-        raise EcgbenchError(
-            f"the run {run} is on data that are not public: its scores hold record ids and stay here."
-        )
+        raise EcgbenchError(f"the run {run} is on data that are not public: its scores hold record ids and stay here.")
     target = leaderboards / "results" / board_name(result) / submission_name(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=target.parent) as workplace:

@@ -103,9 +103,7 @@ def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Sub
     return good, sorted([*left_out, *strangers], key=lambda each: each.where)
 
 
-def replayed(
-    submission: Submission, task: str, reference: Reference | None, replays: Replays
-) -> Replay | None:
+def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
     """The replay of a scores file of a submission; None where none is committed."""
     path = submission.scores_path(task, reference)
     return replays.of(path, replays.card(task, submission.result.comparable[task])) if path else None

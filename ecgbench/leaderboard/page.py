@@ -72,8 +72,7 @@ def _replicates(submissions: Sequence[Submission]) -> list[str]:
             shared = sorted(set.intersection(*(set(each.result.tasks) for each in those)))
             apart = [f"{task} {number(_widest(those, task))}" for task in shared]
             lines.append(
-                f"- {code(run_id)} was run {len(those)} times; largest spread of a metric: "
-                f"{', '.join(apart)}."
+                f"- {code(run_id)} was run {len(those)} times; largest spread of a metric: {', '.join(apart)}."
             )
     return ["\n".join(lines)] if lines else []
 

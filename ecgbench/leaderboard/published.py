@@ -24,9 +24,7 @@ def published_section(tasks: Iterable[str]) -> list[str]:
     for row in rows:
         task, _, metric = row["task"].partition("-")
         if row["class"] == "all" and task in wanted:
-            share = (
-                f"{int(row['hits']) / int(row['n']):.3f} ({row['hits']}/{row['n']})" if row["n"] else MISSING
-            )
+            share = f"{int(row['hits']) / int(row['n']):.3f} ({row['hits']}/{row['n']})" if row["n"] else MISSING
             line = [task, metric or "accuracy", "resnet1d18", plain(row["text_tower"])]
             lines.append([*line, f"{row['printed_percent']} %", share, row["table"]])
     if not lines:

@@ -80,9 +80,7 @@ def replay(scores: Scores, card: TaskCard) -> Replay:
     weights = with_plain(patient_weights(test.patient_id))
     ids = test.class_id.tolist()
     compared = compared_metrics(card)
-    replicates = {
-        m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared
-    }
+    replicates = {m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared}
     plain = weights[:1]
     return Replay(
         test_rows=_rows_hash(test),

@@ -190,9 +190,7 @@ def _reference_rows(task: str, submissions: list[Submission], names: Names, repl
         references = each.result.references
         assert references is not None
         if task in references.chance:
-            rows.append(
-                Row(MISSING, MISSING, f"chance · {CONTROL}", None, True, levels=references.chance[task])
-            )
+            rows.append(Row(MISSING, MISSING, f"chance · {CONTROL}", None, True, levels=references.chance[task]))
         if task in references.majority:
             entry = _entry(each, task, "majority", replays)
             rows.append(Row(MISSING, MISSING, f"majority · {CONTROL}", None, True, (entry,)))
@@ -217,9 +215,7 @@ def _untrained_rows(task: str, submissions: list[Submission], names: Names, repl
         result = lenders[0].result
         entries = tuple(_entry(each, task, "untrained", replays) for each in lenders)
         label = f"untrained · {CONTROL}"
-        rows.append(
-            Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries)
-        )
+        rows.append(Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries))
     return rows
 
 

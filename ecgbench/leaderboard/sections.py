@@ -63,9 +63,7 @@ def _shown(rows: tuple[Row, ...]) -> Row:
 
 def _what(group: Group, score: TaskScore) -> str:
     identity = group.identity
-    records = (
-        f"{score.n_records} records of {score.n_patients} patients with {score.n_instances} label instances"
-    )
+    records = f"{score.n_records} records of {score.n_patients} patients with {score.n_instances} label instances"
     return (
         f"{group.card.summary}. Task version {identity.version}, card `{identity.card[:8]}`, labels "
         f"`{identity.labels[:8]}`, prompts `{identity.prompts[:8]}`. Test set: {records}; "
@@ -171,9 +169,7 @@ def _appendix(group: Group, row: Row) -> list[str]:
     overall = [_metric(row, name) for name in ("top1", "top5", "macro_auroc")]
     lines.insert(0, ["すべて", "all labels", str(entry.score.n_instances), *overall])
     absent = [plain(f.names["en"]) for f in bank.findings if f.id in set(entry.score.absent)]
-    text = (
-        f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
-    )
+    text = f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
     headers = ["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC"]
     blocks = ["### Per label", text, table(headers, lines, text_columns=2)]
     return [*blocks, f"Absent from the test set ({len(absent)}): {', '.join(absent)}."] if absent else blocks
@@ -225,9 +221,7 @@ def _reference(submission: Submission, task: str, reference: Reference, replays:
 def _random_twin(submission: Submission, group: Group) -> Submission | None:
     """The run that differs in its text tower only, which is `random`."""
     mine = _but_text(submission)
-    random = (
-        each for each in group.submissions if each.result.text.name == "random" and each.result.text.control
-    )
+    random = (each for each in group.submissions if each.result.text.name == "random" and each.result.text.control)
     return next((each for each in random if _but_text(each) == mine), None)
 
 

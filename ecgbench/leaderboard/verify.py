@@ -38,9 +38,7 @@ def _against_itself(score: TaskScore, card: TaskCard) -> list[str]:
         total = sum(weight for _, weight in known)
         mean = sum(value * weight for value, weight in known) / total if known else None
         given = score.metrics[name].value
-        if (mean is None) != (given is None) or (
-            mean is not None and abs(mean - (given or 0.0)) > CONSISTENCY
-        ):
+        if (mean is None) != (given is None) or (mean is not None and abs(mean - (given or 0.0)) > CONSISTENCY):
             found.append(f"{name} is {_shown(given)} and its classes together give {_shown(mean)}")
     return found
 

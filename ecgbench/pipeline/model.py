@@ -46,7 +46,13 @@ class Side:
     def train(self, inputs: np.ndarray, folder: Path, *, resume: bool, quiet: bool) -> None:
         request = self.prepared.request
         trained = train(
-            self.model, self.training_set(inputs), request.recipe, seed=request.seed, folder=folder, resume=resume, quiet=quiet
+            self.model,
+            self.training_set(inputs),
+            request.recipe,
+            seed=request.seed,
+            folder=folder,
+            resume=resume,
+            quiet=quiet,
         )
         self.facts = {"steps": trained.steps, "last_loss": trained.last_loss, **self.trained_facts()}
 
@@ -114,6 +120,8 @@ def build_side(prepared: Prepared) -> Side:
     set_seed(request.seed)
     encoder = build_encoder(request.encoder, request.rate)
     if recipe.objective == "supervised":
-        return SupervisedSide(prepared, encoder, SupervisedModel(encoder, request.encoder.dim, len(prepared.bank), recipe))
+        return SupervisedSide(
+            prepared, encoder, SupervisedModel(encoder, request.encoder.dim, len(prepared.bank), recipe)
+        )
     text_dim = int(prepared.texts.vectors.shape[1])
     return ContrastiveSide(prepared, encoder, ContrastiveModel(encoder, request.encoder.dim, text_dim, recipe))

@@ -71,7 +71,9 @@ def make_request(
     resolved = load_recipe(recipe, language=language, epochs=epochs, **_CONTROL_FIELDS[control])
     tables = {card.labels for card in cards}
     if len(tables) > 1:
-        raise EcgbenchError(f"the tasks {', '.join(tasks)} use different label tables ({', '.join(sorted(tables))}): run them apart.")
+        raise EcgbenchError(
+            f"the tasks {', '.join(tasks)} use different label tables ({', '.join(sorted(tables))}): run them apart."
+        )
     return Request(
         encoder=encoder_card,
         text=text_card,

@@ -103,7 +103,14 @@ class Prepared:
         return run_id_of(self.identity)
 
 
-def run(*, out: Path | str = "runs", again: bool = False, resume: bool = False, reporter: Reporter | None = None, **asked: Any) -> Result:
+def run(
+    *,
+    out: Path | str = "runs",
+    again: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    **asked: Any,
+) -> Result:
     """Run one encoder against one text tower and return its result; the keywords are those of `make_request`
     (`encoder`, `text`, `data`, `recipe`, `tasks`, `language`, `mapping`, `epochs`, `seed`, `control`, `text_path`,
     `text_pack`).
@@ -152,7 +159,9 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
     with clock.timing("store"), reporter.stage(f"Building the store of {request.source}") as progress:
         store = store_for(request.source, progress)
     if store.manifest.labels_hash != bank.hash:
-        raise EcgbenchError(f"the store '{store.folder}' was built with another version of {store.manifest.labels}: build it again.")
+        raise EcgbenchError(
+            f"the store '{store.folder}' was built with another version of {store.manifest.labels}: build it again."
+        )
     findings = store.findings()
     train_rows = np.array([row for row in store.rows_of("train") if findings[row]], np.int64)
     if not len(train_rows):

@@ -56,7 +56,9 @@ def embed_texts(
         single = label_prompts(request.prompt_set, bank, request.recipe.language)
         training = [[place(single[bank.position(finding)]) for finding in findings[row]] for row in rows]
     classes = {
-        task.name: [place(p) for p in class_prompts(task, _set_of(request, task.prompt_set), bank, request.recipe.language)]
+        task.name: [
+            place(p) for p in class_prompts(task, _set_of(request, task.prompt_set), bank, request.recipe.language)
+        ]
         for task in request.tasks
     }
     prompts = list(sentences)

@@ -59,9 +59,7 @@ class VectorCache:
         keys = sorted(vectors)
         path = self.folder / f"{hash_of(keys)}.safetensors"
         try:
-            write_vectors(
-                path, np.stack([vectors[key] for key in keys]), {"identity": self.identity, "keys": keys}
-            )
+            write_vectors(path, np.stack([vectors[key] for key in keys]), {"identity": self.identity, "keys": keys})
         except OSError as error:
             raise EcgbenchError(
                 f"the cache {self.folder} cannot be written ({error.strerror or error}): "

@@ -122,9 +122,7 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _assemble(
-    card: TextCard, prompts: Sequence[Prompt], found: dict[str, np.ndarray], weights: str | None
-) -> Embedded:
+def _assemble(card: TextCard, prompts: Sequence[Prompt], found: dict[str, np.ndarray], weights: str | None) -> Embedded:
     rows = [found[prompt_key(card, prompt)] for prompt in prompts]
     vectors = np.stack(rows) if rows else np.empty((0, card.dim), np.float32)
     return Embedded(vectors, {**tower_identity(card, weights), "dim": int(vectors.shape[1])})
@@ -133,6 +131,4 @@ def _assemble(
 def _refuse_both(card: TextCard, text_path: Path | None, pack: Path | None) -> None:
     towers.refuse_text_path(card, text_path)
     if text_path is not None and pack is not None:
-        raise EcgbenchError(
-            "--text-path and --text-pack were both given: give the model or the pack, not both."
-        )
+        raise EcgbenchError("--text-path and --text-pack were both given: give the model or the pack, not both.")

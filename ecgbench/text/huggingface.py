@@ -133,9 +133,7 @@ def _load_tokenizer(card: TextCard, folder: Path) -> Any:
     extra = card.params.get("tokenizer", {})
     try:
         with _quiet():
-            return AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, **extra
-            )
+            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
     except Exception as error:  # tokenizers raises bare Exception for a damaged file
         raise _not_loaded(card, folder, "tokenizer", error) from error
 
@@ -155,11 +153,7 @@ def _load_model(card: TextCard, folder: Path) -> Any:
     lacking = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
     lacking += sorted(str(item[0]) for item in info["mismatched_keys"])
     if lacking or info["error_msgs"]:
-        what = (
-            f"{len(lacking)} weights are not in its files, {lacking[0]} first"
-            if lacking
-            else info["error_msgs"][0]
-        )
+        what = f"{len(lacking)} weights are not in its files, {lacking[0]} first" if lacking else info["error_msgs"][0]
         raise _not_loaded(card, folder, "model", ValueError(what))
     return model.eval().requires_grad_(False)
 

@@ -80,9 +80,7 @@ def write_pack(
         "tower": card.name,
         "identity": identity,
         "prompts": texts,
-        "prompt_sets": [
-            {"name": item.name, "version": item.version, "hash": item.hash} for item in prompt_sets
-        ],
+        "prompt_sets": [{"name": item.name, "version": item.version, "hash": item.hash} for item in prompt_sets],
         "languages": sorted(languages),
         "data_hash": data_hash,
         "licence": card.licence,
@@ -101,9 +99,7 @@ def read_pack(path: Path, card: TextCard) -> Pack:
     except OSError as error:
         raise EcgbenchError(f"--text-pack {path} cannot be read: {error.strerror or error}.") from None
     except VectorFileError as error:
-        raise EcgbenchError(
-            f"--text-pack {path} is not a sound embedding pack: {error}; fetch it again."
-        ) from None
+        raise EcgbenchError(f"--text-pack {path} is not a sound embedding pack: {error}; fetch it again.") from None
     identity = about["identity"]
     # Only a model that the maker gave by --text-path may be of another width than the card's.
     own_model = identity["weights"].startswith("files:")

@@ -25,9 +25,7 @@ class Prompt:
 def prompt_of(prompt_set: PromptSet, language: str, names: Sequence[str]) -> Prompt:
     """The sentence of a prompt set around the given names, joined in the order given."""
     if not names:
-        raise EcgbenchError(
-            f"prompt set {prompt_set.name} was given no finding: a prompt states at least one."
-        )
+        raise EcgbenchError(f"prompt set {prompt_set.name} was given no finding: a prompt states at least one.")
     template, joiner = _template(prompt_set, language)
     # Not str.format: a name may hold braces.
     return Prompt(template.replace("{findings}", joiner.join(names)), tuple(names))
@@ -39,9 +37,7 @@ def label_prompts(prompt_set: PromptSet, bank: LabelBank, language: str) -> list
     return [prompt_of(prompt_set, language, [_finding_name(bank, fid, language)]) for fid in bank.ids]
 
 
-def joined_prompt(
-    prompt_set: PromptSet, bank: LabelBank, language: str, finding_ids: Iterable[str]
-) -> Prompt:
+def joined_prompt(prompt_set: PromptSet, bank: LabelBank, language: str, finding_ids: Iterable[str]) -> Prompt:
     """One prompt that states all the given findings, each once, in label-table order whatever the order given
     (the paper's way of stating a record with several findings; the order is this toolkit's)."""
     _template(prompt_set, language)

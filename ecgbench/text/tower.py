@@ -80,9 +80,7 @@ def embed_checked(tower: Tower, prompts: Sequence[Prompt]) -> np.ndarray:
     wanted = (len(prompts), tower.dim)
     if not isinstance(vectors, np.ndarray) or vectors.shape != wanted or vectors.dtype != np.float32:
         got = f"{getattr(vectors, 'dtype', type(vectors).__name__)} {getattr(vectors, 'shape', '')}"
-        raise EcgbenchError(
-            f"text tower {tower.card.name} gave {got} where float32 {wanted} is expected: correct it."
-        )
+        raise EcgbenchError(f"text tower {tower.card.name} gave {got} where float32 {wanted} is expected: correct it.")
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if bad.size:
         raise EcgbenchError(

@@ -36,8 +36,4 @@ class UseMultilingualTower:
         """(n, 512) float32. One sentence at a time: in a batch the last bits of a vector depend on its
         neighbours (matrix products of another height round differently), and a cached vector must not."""
         rows = [self._model.encode(text) for text in texts_of(self.card, prompts)]
-        return (
-            np.array(rows, dtype=np.float32).reshape(len(rows), -1)
-            if rows
-            else np.empty((0, self.dim), np.float32)
-        )
+        return np.array(rows, dtype=np.float32).reshape(len(rows), -1) if rows else np.empty((0, self.dim), np.float32)

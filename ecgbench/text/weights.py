@@ -82,9 +82,7 @@ def require_here(card: TextCard, text_path: Path | None) -> None:
 def require_whole(card: TextCard, folder: Path) -> None:
     """EcgbenchError naming what a folder of weights lacks."""
     if not folder.is_dir():
-        raise EcgbenchError(
-            f"--text-path {folder} is no folder: name the one with the weights of {card.hub_id}."
-        )
+        raise EcgbenchError(f"--text-path {folder} is no folder: name the one with the weights of {card.hub_id}.")
     lacking = missing_files(folder)
     if lacking:
         raise EcgbenchError(
@@ -131,11 +129,7 @@ def _head_of_config(card: TextCard) -> None:
 def unavailable(card: TextCard, lacking: list[str], reason: str) -> EcgbenchError:
     """The error for weights that are not here and cannot be fetched."""
     size = f"{card.size_gb} GB" if card.size_gb else "size unknown"
-    state = (
-        f"are incomplete in the local Hugging Face cache (no {', '.join(lacking)})"
-        if lacking
-        else "are not here"
-    )
+    state = f"are incomplete in the local Hugging Face cache (no {', '.join(lacking)})" if lacking else "are not here"
     return EcgbenchError(
         f"text tower {card.name} needs the weights of {card.hub_id} "
         f"({size}, licence: {card.licence or 'unknown'}), which {state} and could not be fetched "
@@ -173,9 +167,7 @@ def _hub_reason(error: Exception) -> str:
     )
 
     if isinstance(error, GatedRepoError):
-        return (
-            "the hub gives it only to those who accepted its terms: accept them on its page and set HF_TOKEN"
-        )
+        return "the hub gives it only to those who accepted its terms: accept them on its page and set HF_TOKEN"
     if isinstance(error, RevisionNotFoundError):
         return "the hub does not know that revision"
     if isinstance(error, RepositoryNotFoundError | EntryNotFoundError):
@@ -206,9 +198,7 @@ def _download(card: TextCard) -> Path:
     try:
         files = HfApi().list_repo_files(hub_id, revision=revision)
         safe = any(name in files for name in WEIGHT_FILES[0])
-        weights = (
-            ["model*.safetensors", WEIGHT_FILES[0][1]] if safe else ["pytorch_model*.bin", WEIGHT_FILES[1][1]]
-        )
+        weights = ["model*.safetensors", WEIGHT_FILES[0][1]] if safe else ["pytorch_model*.bin", WEIGHT_FILES[1][1]]
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=[*SMALL_FILES, *weights]))
     except Exception as error:  # the hub client's own, its HTTP client's and the disk's have no common base
         raise unavailable(card, [], _hub_reason(error)) from error
@@ -262,9 +252,7 @@ def _sha256(path: Path) -> str:
     state = path.stat()
     if state.st_size < MEMO_FROM_BYTES:
         return hash_file(path)
-    memo = cache_folder(
-        "text", "sha256", f"{hash_of([str(path.resolve()), state.st_size, state.st_mtime_ns])}.json"
-    )
+    memo = cache_folder("text", "sha256", f"{hash_of([str(path.resolve()), state.st_size, state.st_mtime_ns])}.json")
     known = _read_note(memo, "sha256")
     if known is None:
         known = hash_file(path)

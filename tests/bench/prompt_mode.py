@@ -13,15 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgbench.catalogue import load_card
 from ecgbench.cards import TaskCard
+from ecgbench.catalogue import load_card
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.pipeline.request import make_request
 from ecgbench.pipeline.run import Silent, execute
 from ecgbench.recipe import check_recipe
 
-MEASURED = (("retrieval98", "macro_auroc"), ("retrieval98", "top1"), ("superclass", "accuracy"), ("superclass", "macro_auroc"))
+MEASURED = (
+    ("retrieval98", "macro_auroc"),
+    ("retrieval98", "top1"),
+    ("superclass", "accuracy"),
+    ("superclass", "macro_auroc"),
+)
 
 
 def validation_values(folder: Path) -> list[float]:
@@ -42,7 +47,9 @@ def main() -> None:
     parser.add_argument("--encoder", default="resnet1d18")
     parser.add_argument("--text", default="use-multilingual")
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="vary another field instead of `prompt`")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="vary another field instead of `prompt`"
+    )
     asked = parser.parse_args()
     settings = [pair.split("=", 1) for pair in asked.set] or [["prompt", mode] for mode in ("joined", "one", "mean")]
     print("| setting | " + " | ".join(f"{task} {metric}" for task, metric in MEASURED) + " |")
@@ -51,14 +58,24 @@ def main() -> None:
         found = []
         for seed in map(int, asked.seeds.split(",")):
             request = make_request(
-                encoder=asked.encoder, text=asked.text, data=asked.source, recipe="quick", epochs=asked.epochs, seed=seed
+                encoder=asked.encoder,
+                text=asked.text,
+                data=asked.source,
+                recipe="quick",
+                epochs=asked.epochs,
+                seed=seed,
             )
             typed = type(getattr(request.recipe, field))(value)
             recipe = check_recipe("quick", {**request.recipe.model_dump(mode="json"), field: typed})
             result = execute(replace(request, recipe=recipe), asked.out, again=False, resume=False, reporter=Silent())
             found.append(validation_values(asked.out / result.run_id))
         means, spread = np.mean(found, axis=0), np.std(found, axis=0)
-        print(f"| {field}: {value} | " + " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(means, spread, strict=True)) + " |", flush=True)
+        print(
+            f"| {field}: {value} | "
+            + " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(means, spread, strict=True))
+            + " |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from ecgbench.errors import EcgbenchError
 CARDS = all_cards(EncoderCard)[0]
 
 
-@pytest.mark.parametrize(("card", "rate"), [(c, r) for c in CARDS for r in c.input.rates], ids=lambda v: getattr(v, "name", v))
+@pytest.mark.parametrize(
+    ("card", "rate"), [(c, r) for c in CARDS for r in c.input.rates], ids=lambda v: getattr(v, "name", v)
+)
 def test_every_card_keeps_the_contract(card: EncoderCard, rate: int) -> None:
     assert f"output {card.dim}" in check_contract(card, rate)
 
@@ -38,7 +40,9 @@ def test_weights_survive_saving(card: EncoderCard, tmp_path: Path) -> None:
 
 def test_the_resnet_has_the_size_of_its_kind() -> None:
     """ResNet-18's 11.2 M weights are in 3 x 3 kernels; one-dimensional ones have a third of those."""
-    convolutions = [m for m in build_encoder(load_card(EncoderCard, "resnet1d18"), 500).modules() if isinstance(m, nn.Conv2d)]
+    convolutions = [
+        m for m in build_encoder(load_card(EncoderCard, "resnet1d18"), 500).modules() if isinstance(m, nn.Conv2d)
+    ]
     assert len(convolutions) == 17 + 3  # 17 in the main path, 3 projections
 
 
@@ -73,7 +77,9 @@ BROKEN = {
 def test_an_encoder_that_breaks_it_is_told_so(code: str, tmp_path: Path) -> None:
     text = card_paths(EncoderCard)["resnet1d18"].read_text(encoding="utf-8")
     text = text.replace("name: resnet1d18", "name: mine").replace("ecgbench.encoders.resnet1d:ResNet1d", "mine.py:E")
-    text = text.replace("dim: 512", "dim: 16").replace("params: {blocks: [2, 2, 2, 2], width: 64, stem_pool: true}", "params: {}")
+    text = text.replace("dim: 512", "dim: 16").replace(
+        "params: {blocks: [2, 2, 2, 2], width: 64, stem_pool: true}", "params: {}"
+    )
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     with pytest.raises(EcgbenchError, match=BROKEN[code]) as caught:

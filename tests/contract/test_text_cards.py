@@ -70,9 +70,7 @@ def test_a_tower_that_is_here_keeps_the_contract(card: TextCard) -> None:
     some = [prompts[i] for i in (0, 50, 97)]
     vectors = embed_checked(tower, some)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.array_equal(embed_checked(open_tower(card), some[::-1])[::-1], vectors), (
-        "not the same vector again"
-    )
+    assert np.array_equal(embed_checked(open_tower(card), some[::-1])[::-1], vectors), "not the same vector again"
 
 
 @pytest.mark.parametrize("card", HERE, ids=by_name)

@@ -52,9 +52,7 @@ def test_two_findings_of_one_class_count_twice() -> None:
     """The mapping sends both to Conduction Disturbance, and one of them to Right bundle branch block beat."""
     card = load_card(TaskCard, "superclass")
     bank = label_bank(card.labels)
-    block = [
-        name for name, value in bank.column("superclass_paper").items() if value == "Conduction Disturbance"
-    ][:2]
+    block = [name for name, value in bank.column("superclass_paper").items() if value == "Conduction Disturbance"][:2]
     records = [*one_record_an_instance(), tuple(block)]
     targets = task_targets(card, bank, "paper", records)
     result = score_task(constant_scores(card, targets), card, replicates=2)

@@ -18,7 +18,9 @@ def golden() -> dict[str, tuple[str, str]]:
         return {row["ecg_id"]: (row["split"], row["findings"]) for row in csv.DictReader(handle)}
 
 
-def test_every_record_has_its_committed_findings_and_split(ptbxl_folder: Path, golden: dict[str, tuple[str, str]]) -> None:
+def test_every_record_has_its_committed_findings_and_split(
+    ptbxl_folder: Path, golden: dict[str, tuple[str, str]]
+) -> None:
     _, source = open_source(f"ptbxl:{ptbxl_folder}")
     read = {entry.record: (entry.split, "|".join(entry.findings)) for entry in source.entries()}
     assert len(read) == 500
@@ -40,7 +42,11 @@ def test_every_record_has_its_committed_findings_and_split(ptbxl_folder: Path, g
 )
 def test_by_hand(golden: dict[str, tuple[str, str]], record: str, split: str, findings: str | None) -> None:
     by_hand = {
-        "281": {"subacute-anteroseptal-infarction", "subacute-inferior-wall-infarction", "left-anterior-fascicular-block"},
+        "281": {
+            "subacute-anteroseptal-infarction",
+            "subacute-inferior-wall-infarction",
+            "left-anterior-fascicular-block",
+        },
         "240": {"suspected-inferior-wall-infarction", "sinus-bradycardia"},
     }
     expected = by_hand.get(record) or set(str(findings).split("|"))

@@ -22,7 +22,9 @@ def copy(ptbxl_folder: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "心電図 a:b"
     (folder / "records500").mkdir(parents=True)
     shutil.copyfile(ptbxl_folder / "ptbxl_database.csv", folder / "ptbxl_database.csv")
-    shutil.copytree(ptbxl_folder / "records500", folder / "records500", dirs_exist_ok=True, copy_function=shutil.copyfile)
+    shutil.copytree(
+        ptbxl_folder / "records500", folder / "records500", dirs_exist_ok=True, copy_function=shutil.copyfile
+    )
     for path in folder.rglob("*"):
         path.chmod(0o755)
     return folder

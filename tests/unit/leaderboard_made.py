@@ -30,9 +30,7 @@ def labels_of(task: str, data_hash: str) -> np.ndarray:
     labels = np.zeros((N_VALIDATION + N_TEST, n_classes), np.int16)
     first = random.integers(0, min(n_classes - 1, 12), len(labels))
     labels[np.arange(len(labels)), first] = 1
-    labels[np.arange(len(labels)), (first * 7 + 1) % (n_classes - 1)] += random.integers(
-        0, 2, len(labels), np.int16
-    )
+    labels[np.arange(len(labels)), (first * 7 + 1) % (n_classes - 1)] += random.integers(0, 2, len(labels), np.int16)
     return labels
 
 

@@ -160,9 +160,7 @@ def test_the_difference_is_taken_on_the_same_resamples(name: str) -> None:
         return float(METRICS[name].values(scores.scores[rows], scores.labels[rows], once)[0][0])
 
     everything = np.arange(len(first.scores))
-    resampled = [
-        value(first, rows) - value(second, rows) for rows in explicit_resamples(first.patient_id, 80, 4)
-    ]
+    resampled = [value(first, rows) - value(second, rows) for rows in explicit_resamples(first.patient_id, 80, 4)]
     low, high = np.percentile(resampled, [2.5, 97.5])
     assert difference.value == pytest.approx(value(first, everything) - value(second, everything), abs=1e-12)
     assert (difference.low, difference.high) == pytest.approx((low, high), abs=1e-12)
@@ -176,31 +174,23 @@ def test_compared_with_itself_or_turned_round() -> None:
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
     forth = paired_difference(a, b, "top1", replicates=200)
     back = paired_difference(b, a, "top1", replicates=200)
-    assert (forth.value, forth.low, forth.high) == pytest.approx(
-        (-back.value, -back.high, -back.low), abs=1e-12
-    )
+    assert (forth.value, forth.low, forth.high) == pytest.approx((-back.value, -back.high, -back.low), abs=1e-12)
 
 
 def test_order_of_records_and_classes_does_not_matter() -> None:
     a = random_scores(3)
     b = other_scores(a)
-    turned = b.select(np.random.default_rng(0).permutation(len(b.scores))).with_classes(
-        ("c2", "c0", "c3", "c1")
-    )
+    turned = b.select(np.random.default_rng(0).permutation(len(b.scores))).with_classes(("c2", "c0", "c3", "c1"))
     for name in METRICS:
         straight = paired_difference(a, b, name, replicates=50)
-        assert vars(paired_difference(a, turned, name, replicates=50)) == pytest.approx(
-            vars(straight), abs=1e-12
-        )
+        assert vars(paired_difference(a, turned, name, replicates=50)) == pytest.approx(vars(straight), abs=1e-12)
 
 
 def test_validation_rows_do_not_enter() -> None:
     a = random_scores(3)
     b = other_scores(a)
     without = b.select(b.split == "test")
-    assert paired_difference(a, without, "top1", replicates=20) == paired_difference(
-        a, b, "top1", replicates=20
-    )
+    assert paired_difference(a, without, "top1", replicates=20) == paired_difference(a, b, "top1", replicates=20)
 
 
 def mismatched(**changes: Any) -> Scores:

@@ -15,7 +15,13 @@ from ecgbench.errors import EcgbenchError
 
 def overlay_card(folder: Path, kind: type[Card], name: str, **changes: object) -> Path:
     """A copy of a shipped card in an overlay folder, with some fields changed; None takes a field away."""
-    shipped = {EncoderCard: "resnet1d18", TextCard: "random", DatasetCard: "ptbxl", TaskCard: "superclass", PromptSet: "paper"}
+    shipped = {
+        EncoderCard: "resnet1d18",
+        TextCard: "random",
+        DatasetCard: "ptbxl",
+        TaskCard: "superclass",
+        PromptSet: "paper",
+    }
     data = yaml.safe_load(card_paths(kind)[shipped[kind]].read_text(encoding="utf-8"))
     data |= {"name": name, **changes}
     path = folder / FOLDERS[kind] / f"{name}.yaml"

@@ -97,7 +97,9 @@ def test_one_prompt_draws_each_of_a_records_findings_and_no_other() -> None:
 def test_supervised_labels_are_the_findings() -> None:
     bank = label_bank()
     rows = np.array([0, 2])
-    labelled = LabelledSet(np.zeros((3, 3, 20), np.float32), rows, [("normal",), ("atrial-fibrillation", "bradycardia")], bank)
+    labelled = LabelledSet(
+        np.zeros((3, 3, 20), np.float32), rows, [("normal",), ("atrial-fibrillation", "bradycardia")], bank
+    )
     labels = labelled.__getitems__([1, 0])["labels"]
     assert [bank.ids[i] for i in labels[0].nonzero().flatten()] == ["bradycardia", "atrial-fibrillation"]
     assert [bank.ids[i] for i in labels[1].nonzero().flatten()] == ["normal"]

@@ -95,9 +95,7 @@ def test_a_board_with_its_controls(results: Path) -> None:
 
 def test_seeds_are_spread_in_a_column_of_their_own(results: Path) -> None:
     folders = [make(results, f"system-{seed}", seed=seed) for seed in (2, 0)]
-    values = [
-        json.loads((f / "result.json").read_text("utf-8"))["tasks"]["superclass"]["metrics"] for f in folders
-    ]
+    values = [json.loads((f / "result.json").read_text("utf-8"))["tasks"]["superclass"]["metrics"] for f in folders]
     page = build_pages(results)[PAGE]
     row = next(row for row in ranking(page) if row["Recipe"] == "quick")
     accuracy = [each["accuracy"]["value"] for each in values]
@@ -278,9 +276,7 @@ def test_scores_of_other_patients_are_left_out(results: Path) -> None:
     folder = make(results, "stranger", encoder="stranger", seed=2)
     for path in folder.glob("scores/**/*.npz"):
         scores = Scores.load(path)
-        scores.record_id[scores.split == "test"] = [
-            f"x{i:02d}" for i in range((scores.split == "test").sum())
-        ]
+        scores.record_id[scores.split == "test"] = [f"x{i:02d}" for i in range((scores.split == "test").sum())]
         scores.save(path, dtype=np.float16)
     submissions, left_out = collect(results)
     assert [each.where for each in submissions] == ["made/s0", "made/s1"]
@@ -306,9 +302,7 @@ def test_check_finds_edited_stale_missing_and_extra_pages(results: Path) -> None
     (boards / "notes.md").unlink()
     edit(folder, "tasks", "superclass", "metrics", "accuracy", "value", value=0.99)
     found = check_pages(boards)
-    assert found[0].startswith(
-        "results/made/a: the result does not match its scores: superclass: accuracy is 0.9900"
-    )
+    assert found[0].startswith("results/made/a: the result does not match its scores: superclass: accuracy is 0.9900")
     assert any(each.startswith(PAGE) for each in found[1:])
 
 

@@ -49,9 +49,7 @@ def naive_percentile(values: list[float], percent: float) -> float:
 
 
 def test_rank_intervals_agree_with_a_naive_twin() -> None:
-    systems = [
-        scores_of("superclass", DATA, skill, noise) for noise, skill in enumerate((0.0, 0.5, 0.6, 2.0))
-    ]
+    systems = [scores_of("superclass", DATA, skill, noise) for noise, skill in enumerate((0.0, 0.5, 0.6, 2.0))]
     tests = [each.rows("test") for each in systems]
     weights = patient_weights(tests[0].patient_id)
     ranks: list[list[float]] = [[] for _ in systems]
@@ -62,10 +60,7 @@ def test_rank_intervals_agree_with_a_naive_twin() -> None:
             higher = sum(other > value + 1e-12 for other in values)
             same = sum(abs(other - value) <= 1e-12 for other in values)
             ranks[row].append(higher + (same + 1) / 2)
-    naive = [
-        (math.floor(naive_percentile(found, 2.5)), math.ceil(naive_percentile(found, 97.5)))
-        for found in ranks
-    ]
+    naive = [(math.floor(naive_percentile(found, 2.5)), math.ceil(naive_percentile(found, 97.5))) for found in ranks]
     replicates = [replay(each, SUPERCLASS).replicates["accuracy"] for each in systems]
     assert rank_intervals(replicates) == naive
     assert naive[3][0] == 1 and naive[0][1] == 4
@@ -98,9 +93,7 @@ def test_difference_is_the_paired_difference(card: TaskCard) -> None:
         found = difference(replay(a, card), replay(shuffled, card), metric)
         assert found is not None
         wanted = paired_difference(a, shuffled, metric)
-        assert (found.value, found.low, found.high) == pytest.approx(
-            (wanted.value, wanted.low, wanted.high), abs=1e-12
-        )
+        assert (found.value, found.low, found.high) == pytest.approx((wanted.value, wanted.low, wanted.high), abs=1e-12)
         assert found.n_patients == wanted.n_patients
         assert np.allclose(replay(a, card).replicates[metric][1:], bootstrap_values(a, card, metric))
 

@@ -38,9 +38,7 @@ def plain(name: str, scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.
 # Naive twins. Ties are broken in every possible order and the results averaged: no formula is shared.
 
 
-def mean_over_tie_orders(
-    scores: np.ndarray, target: int, classes: list[int], gain: Callable[[int], float]
-) -> float:
+def mean_over_tie_orders(scores: np.ndarray, target: int, classes: list[int], gain: Callable[[int], float]) -> float:
     """Average of gain(rank of target) over all orders in which ties can be broken."""
     gains = []
     for order in permutations(classes):
@@ -179,9 +177,7 @@ def test_the_best_scores_reach_the_ceiling_and_none_pass_it(name: str, example: 
 @settings(max_examples=25, deadline=None)
 def test_the_ceiling_is_the_best_of_all_rankings(name: str, labels: np.ndarray) -> None:
     assume(labels.any())
-    reached = max(
-        plain(name, np.array([order], dtype=np.float32), labels)[0] for order in permutations(range(4))
-    )
+    reached = max(plain(name, np.array([order], dtype=np.float32), labels)[0] for order in permutations(range(4)))
     assert METRICS[name].ceiling(labels) == pytest.approx(reached, abs=1e-12)
 
 

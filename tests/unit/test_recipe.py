@@ -34,7 +34,12 @@ def test_the_paper_recipe_holds_what_the_paper_states() -> None:
     }  # fmt: skip
     assert {key: stated[key] for key in expected} == expected
     recipe = load_recipe("paper")
-    assert (recipe.precision, recipe.schedule, recipe.warmup_fraction, recipe.gradient_clip) == ("fp32", "linear", 0.0, 1.0)
+    assert (recipe.precision, recipe.schedule, recipe.warmup_fraction, recipe.gradient_clip) == (
+        "fp32",
+        "linear",
+        0.0,
+        1.0,
+    )
 
 
 def test_an_override_changes_the_identity() -> None:

@@ -90,9 +90,7 @@ def test_numpy_reads_the_file_without_pickle(tmp_path: Path) -> None:
 def test_a_file_of_plain_numpy_is_read(tmp_path: Path) -> None:
     """Anyone can enter a board with such a file; sex, age band and site may be unknown."""
     source = example()
-    needed = {
-        f.name: getattr(source, f.name) for f in fields(Scores) if f.name not in ("sex", "age_band", "site")
-    }
+    needed = {f.name: getattr(source, f.name) for f in fields(Scores) if f.name not in ("sex", "age_band", "site")}
     np.savez(tmp_path / "theirs.npz", schema=1, **needed)
     blank = text("", "", "", "")
     assert_equal(Scores.load(tmp_path / "theirs.npz"), replace(source, sex=blank, age_band=blank, site=blank))
@@ -153,9 +151,7 @@ def test_rows_and_classes(tmp_path: Path) -> None:
         (example(site=np.array([None] * 4)), "site is object"),
         (example(patient_id=text("a", "b", "c", "d")[:, None]), "patient_id is <U1 with shape"),
         (
-            example(
-                class_id=text()[:0], scores=np.zeros((4, 0), np.float32), labels=np.zeros((4, 0), np.int16)
-            ),
+            example(class_id=text()[:0], scores=np.zeros((4, 0), np.float32), labels=np.zeros((4, 0), np.int16)),
             "hold no class",
         ),
     ],

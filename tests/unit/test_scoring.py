@@ -63,9 +63,7 @@ def test_targets_count_findings_of_one_class() -> None:
     targets = task_targets(SUPERCLASS, BANK, "paper", findings)
     assert targets.class_ids == tuple(each.id for each in SUPERCLASS.classes)
     assert targets.counts.dtype == np.int16
-    np.testing.assert_array_equal(
-        targets.counts, [[1, 0, 0, 0, 0], [0, 2, 0, 0, 1], [0] * 5, [0] * 5, [0, 0, 1, 0, 0]]
-    )
+    np.testing.assert_array_equal(targets.counts, [[1, 0, 0, 0, 0], [0, 2, 0, 0, 1], [0] * 5, [0] * 5, [0, 0, 1, 0, 0]])
     np.testing.assert_array_equal(targets.belongs, [True, True, False, False, True])
 
 
@@ -96,16 +94,12 @@ def test_no_task_without_targets() -> None:
 def test_a_mapping_to_no_class_names_both() -> None:
     row = {"id": "af", "label_en": "AF", "label_ja": "心房細動", "rhythm_paper": "Atrial fibrilation"}
     bank = LabelBank("mine.csv", (Finding("af", {"en": "AF", "ja": "心房細動"}, row),))
-    with pytest.raises(
-        EcgbenchError, match=r"mine\.csv maps 'af' to 'Atrial fibrilation' .* no class of task rhythm"
-    ):
+    with pytest.raises(EcgbenchError, match=r"mine\.csv maps 'af' to 'Atrial fibrilation' .* no class of task rhythm"):
         finding_to_class(RHYTHM, bank, "paper")
 
 
 def test_a_finding_outside_the_label_table_is_refused() -> None:
-    with pytest.raises(
-        EcgbenchError, match=r"'sinus tachycardia', which is not in label table labels98\.csv"
-    ):
+    with pytest.raises(EcgbenchError, match=r"'sinus tachycardia', which is not in label table labels98\.csv"):
         task_targets(RHYTHM, BANK, "paper", [("sinus-tachycardia",), ("sinus tachycardia",)])
 
 
@@ -176,9 +170,7 @@ def test_a_class_that_every_record_has_is_present_without_auroc() -> None:
     labels[:, 1] = 1
     result = score_task(replace(scores, labels=labels), RHYTHM, replicates=10)
     everywhere = result["per_class"]["atrial-fibrillation"]
-    assert (
-        everywhere["auroc"] is None and everywhere["auroc_ci"] is None and everywhere["accuracy"] is not None
-    )
+    assert everywhere["auroc"] is None and everywhere["auroc_ci"] is None and everywhere["accuracy"] is not None
     assert result["metrics"]["macro_auroc"]["value"] is not None
 
 
@@ -212,9 +204,7 @@ def test_validation_rows_do_not_enter() -> None:
     scores = random_scores(RHYTHM)
     other = scores.scores.copy()
     other[scores.split == "validation"] = 99
-    assert score_task(replace(scores, scores=other), RHYTHM, replicates=20) == score_task(
-        scores, RHYTHM, replicates=20
-    )
+    assert score_task(replace(scores, scores=other), RHYTHM, replicates=20) == score_task(scores, RHYTHM, replicates=20)
 
 
 def test_constant_scores_are_at_chance_with_no_spread() -> None:

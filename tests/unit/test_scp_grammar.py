@@ -67,7 +67,9 @@ def test_a_code_matches_whole_never_by_substring(labeller: ScpLabeller) -> None:
     assert found(labeller, {"ILMI": 100, "IPLMI": 100, "ALMI": 100}) == set()
 
 
-@pytest.mark.parametrize("cell", ["IMI@maybe", "imi", "IMI#III", "axis:", "IMI|", "+IMI", "IMI LMI", "IMI@suspected@possible"])
+@pytest.mark.parametrize(
+    "cell", ["IMI@maybe", "imi", "IMI#III", "axis:", "IMI|", "+IMI", "IMI LMI", "IMI@suspected@possible"]
+)
 def test_what_is_no_term_is_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="is no term of the grammar"):
         parse_cell(cell)
@@ -102,12 +104,30 @@ def naive_findings(bank: LabelBank, codes: dict[str, float], axis: str, stadiums
     every = [a for alternatives in held.values() for a in alternatives]
 
     def beaten(a: str) -> bool:
-        return any(b != a and ("+" in b and set(a.split("+")) < set(b.split("+")) or b.split("#")[0] == a) for b in every)
+        return any(
+            b != a and (("+" in b and set(a.split("+")) < set(b.split("+"))) or b.split("#")[0] == a) for b in every
+        )
 
     return {i for i, alternatives in held.items() if any(not beaten(a) for a in alternatives)}
 
 
-CODES = ["NORM", "IMI", "ASMI", "LMI", "AMI", "PMI", "LVH", "RVH", "LAO/LAE", "RAO/RAE", "LAFB", "NDT", "STD_", "AFIB", "ILMI"]
+CODES = [
+    "NORM",
+    "IMI",
+    "ASMI",
+    "LMI",
+    "AMI",
+    "PMI",
+    "LVH",
+    "RVH",
+    "LAO/LAE",
+    "RAO/RAE",
+    "LAFB",
+    "NDT",
+    "STD_",
+    "AFIB",
+    "ILMI",
+]
 
 
 @given(

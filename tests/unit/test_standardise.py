@@ -56,7 +56,11 @@ def test_resampling_does_not_alias() -> None:
 
 def test_short_is_padded_and_too_short_refused() -> None:
     stored = to_store({"II": np.ones(3000)}, 500)
-    assert stored.valid_samples == 3000 and (stored.counts[1, 3000:] == 0).all() and (stored.counts[1, :3000] == 1000).all()
+    assert (
+        stored.valid_samples == 3000
+        and (stored.counts[1, 3000:] == 0).all()
+        and (stored.counts[1, :3000] == 1000).all()
+    )
     with pytest.raises(DamagedRecordError, match=r"4\.0 s long"):
         to_store({"II": np.ones(2000)}, 500)
 

@@ -65,7 +65,12 @@ def test_what_goes_in_comes_out(card: DatasetCard, tmp_path: Path) -> None:
         signal = source.signals[entry.record]
         assert signal is not None
         np.testing.assert_allclose(recording.signal, signal, atol=0.00051)  # half a count, and float32
-        assert (recording.record, recording.patient, recording.age, recording.sex) == (entry.record, entry.patient, entry.age, "female")
+        assert (recording.record, recording.patient, recording.age, recording.sex) == (
+            entry.record,
+            entry.patient,
+            entry.age,
+            "female",
+        )
         assert recording.findings == ("normal",) and all(recording.real_leads) and recording.rate == 500
     np.testing.assert_array_equal(store.signals(np.array([4, 1]))[0], store[4].signal)
     assert store.rows_of("validation").tolist() == [2, 3]
@@ -88,7 +93,12 @@ def test_the_data_hash_follows_its_parts_and_not_their_order() -> None:
     rows = [(f"r{i}", f"sha{i}", ("a", "b"), "train") for i in range(20)]
     shuffled = random.Random(0).sample(rows, len(rows))
     assert data_hash_of("x", 1, rows) == data_hash_of("x", 1, shuffled)
-    for change in [("other", "sha0", ("a", "b"), "train"), ("r0", "other", ("a", "b"), "train"), ("r0", "sha0", ("a",), "train"), ("r0", "sha0", ("a", "b"), "test")]:
+    for change in [
+        ("other", "sha0", ("a", "b"), "train"),
+        ("r0", "other", ("a", "b"), "train"),
+        ("r0", "sha0", ("a",), "train"),
+        ("r0", "sha0", ("a", "b"), "test"),
+    ]:
         assert data_hash_of("x", 1, [change, *rows[1:]]) != data_hash_of("x", 1, rows)
     assert data_hash_of("x", 2, rows) != data_hash_of("x", 1, rows) != data_hash_of("y", 1, rows)
 
@@ -117,7 +127,9 @@ def test_a_patient_in_two_splits_is_refused(card: DatasetCard, tmp_path: Path) -
         build_store(card, source, tmp_path / "store")
 
 
-@pytest.mark.parametrize(("first", "second", "kept"), [("r0", "r2", "r2"), ("r0", "r4", "r4"), ("r2", "r4", "r4"), ("r0", "r1", "r0")])
+@pytest.mark.parametrize(
+    ("first", "second", "kept"), [("r0", "r2", "r2"), ("r0", "r4", "r4"), ("r2", "r4", "r4"), ("r0", "r1", "r0")]
+)
 def test_of_equal_signals_the_most_held_out_stays(
     card: DatasetCard, tmp_path: Path, first: str, second: str, kept: str
 ) -> None:
@@ -136,7 +148,7 @@ def test_a_store_with_a_part_missing_or_cut_is_refused(card: DatasetCard, tmp_pa
     build_store(card, ward(6), tmp_path / "store")
     path = tmp_path / "store" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(EcgbenchError, match="build it again|not readable|index.csv"):
+    with pytest.raises(EcgbenchError, match=r"build it again|not readable|index\.csv"):
         Store(tmp_path / "store")
     path.unlink()
     with pytest.raises(EcgbenchError, match=r"no store|lacks|missing"):

@@ -179,9 +179,7 @@ def test_the_early_check_of_towers_that_are_always_there(no_tower: None) -> None
 
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=400))
-def test_arbitrary_bytes_are_never_read_as_vectors(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
+def test_arbitrary_bytes_are_never_read_as_vectors(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("bytes") / "x.safetensors"
     path.write_bytes(data)
     for read in (read_about, read_vectors):

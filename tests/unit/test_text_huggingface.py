@@ -26,9 +26,7 @@ MEDLLAMA = load_card(TextCard, "medllama3-jp")
 FP32 = MEDLLAMA.model_copy(update={"dtype": "float32"})
 BERT = load_card(TextCard, "clinicalbert")
 PROMPTS = label_prompts(PAPER, BANK, "ja")
-TEXTS = [
-    Prompt(text, (text,)) for text in ("心電図", "心房細動、完全右脚ブロック、左軸偏位", "AF", "洞性頻脈")
-]
+TEXTS = [Prompt(text, (text,)) for text in ("心電図", "心房細動、完全右脚ブロック、左軸偏位", "AF", "洞性頻脈")]
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +51,8 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
         show_progress=False,
     )
     tokenizer.train_from_iterator([prompt.text for prompt in PROMPTS], trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<begin> $A", special_tokens=[("<begin>", 0)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<begin>", eos_token="<end>"
-    ).save_pretrained(folder)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<begin> $A", special_tokens=[("<begin>", 0)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<begin>", eos_token="<end>").save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=400, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
@@ -114,9 +108,7 @@ def _hidden(folder: Path, text: str) -> np.ndarray:
     ids = AutoTokenizer.from_pretrained(folder, do_lower_case=False)(text)["input_ids"]
     model = AutoModel.from_pretrained(folder).eval()
     with torch.no_grad():
-        hidden: np.ndarray = (
-            model(torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0].numpy()
-        )
+        hidden: np.ndarray = model(torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0].numpy()
     return hidden
 
 
@@ -125,9 +117,7 @@ def _hidden(folder: Path, text: str) -> np.ndarray:
 def test_pooling_is_what_it_says(which: str, pooling: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(which)
     card = (FP32 if which == "llama" else BERT).model_copy(update={"pooling": pooling})
-    texts = (
-        TEXTS if which == "llama" else [Prompt(t, (t,)) for t in ("This ECG shows AF.", "AF", "af, this ECG")]
-    )
+    texts = TEXTS if which == "llama" else [Prompt(t, (t,)) for t in ("This ECG shows AF.", "AF", "af, this ECG")]
     vectors = _tower(card, folder).embed(texts)
     assert vectors.shape == (len(texts), 16) and vectors.dtype == np.float32
     for vector, prompt in zip(vectors, texts, strict=True):
@@ -149,9 +139,7 @@ def test_batches_hold_every_row_once_and_keep_their_size() -> None:
     lengths = [int(n) for n in np.random.default_rng(0).integers(1, 3000, 200)] + [9000]
     batches = list(_batches(lengths))
     assert sorted(row for batch in batches for row in batch) == list(range(201))
-    assert all(
-        len(batch) * max(lengths[row] for row in batch) <= 4096 or len(batch) == 1 for batch in batches
-    )
+    assert all(len(batch) * max(lengths[row] for row in batch) <= 4096 or len(batch) == 1 for batch in batches)
 
 
 def test_bfloat16_is_used_and_given_back_as_float32(llama: Path) -> None:
@@ -253,9 +241,7 @@ def _refused(card: TextCard, folder: Path, message: str) -> None:
     assert f"text tower {card.name}" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(
-    llama: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_lacks_weights_is_never_filled_with_random_ones(llama: Path, tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
     folder = _copy(llama, tmp_path / "m")
@@ -304,9 +290,7 @@ def test_code_of_a_folder_is_not_run(llama: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_model_of_the_hub_must_have_the_width_of_its_card(
-    llama: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_of_the_hub_must_have_the_width_of_its_card(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecgbench.text.huggingface.fetch", lambda card, text_path: llama)
     with pytest.raises(EcgbenchError, match="is 16 wide, but its card says 4096"):
         HuggingFaceTower(MEDLLAMA)

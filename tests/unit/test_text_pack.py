@@ -102,9 +102,7 @@ def test_a_missing_prompt_is_named(pack: Path) -> None:
         ({"params": {"tokenizer": {"do_lower_case": True}}}, "was made with params {}"),
     ],
 )
-def test_other_settings_are_refused_naming_the_field(
-    pack: Path, change: dict[str, Any], message: str
-) -> None:
+def test_other_settings_are_refused_naming_the_field(pack: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(EcgbenchError, match=message.replace("{", r"\{")):
         read_pack(pack, CARD.model_copy(update=change))
 
@@ -141,9 +139,7 @@ def test_a_description_of_another_form_is_refused(
         read_pack(pack, CARD)
 
 
-def test_another_width_is_taken_only_from_a_model_of_the_user_s_own(
-    tmp_path: Path, vectors: np.ndarray
-) -> None:
+def test_another_width_is_taken_only_from_a_model_of_the_user_s_own(tmp_path: Path, vectors: np.ndarray) -> None:
     narrow = vectors[:, :16]
     for weights in ("files:" + "0" * 64, IDENTITY["weights"]):
         identity = {**IDENTITY, "weights": weights, "dim": 16}
@@ -151,9 +147,7 @@ def test_another_width_is_taken_only_from_a_model_of_the_user_s_own(
         if weights.startswith("files:"):
             assert embed_prompts(CARD, PROMPTS, pack=tmp_path / "p").identity == identity
         else:
-            with pytest.raises(
-                EcgbenchError, match="was made with dim 16, but text tower medllama3-jp has dim 4096"
-            ):
+            with pytest.raises(EcgbenchError, match="was made with dim 16, but text tower medllama3-jp has dim 4096"):
                 read_pack(tmp_path / "p", CARD)
 
 

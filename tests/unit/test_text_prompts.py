@@ -39,9 +39,7 @@ def test_joined_findings_stand_in_table_order_whatever_the_order_given(ids: set[
 
 
 def test_a_name_that_holds_the_joiner_or_braces_stays_one_part() -> None:
-    bank = LabelBank(
-        "mine.csv", (_finding("s1s2s3", "S1, S2, S3 Pattern"), _finding("odd", "{findings} {0}"))
-    )
+    bank = LabelBank("mine.csv", (_finding("s1s2s3", "S1, S2, S3 Pattern"), _finding("odd", "{findings} {0}")))
     prompt = joined_prompt(PAPER, bank, "en", ["odd", "s1s2s3"])
     assert prompt.parts == ("S1, S2, S3 Pattern", "{findings} {0}")
     assert prompt.text == "This ECG shows S1, S2, S3 Pattern, {findings} {0}."
@@ -69,9 +67,7 @@ def test_unnamed_unknown_and_absent_findings_are_refused() -> None:
     bank = LabelBank("mine.csv", (Finding("af", {"en": "Atrial fibrillation", "ja": ""}, {}),))
     with pytest.raises(EcgbenchError, match=r"mine\.csv has no name in 'ja' for the finding af"):
         label_prompts(PAPER, bank, "ja")
-    with pytest.raises(
-        EcgbenchError, match="unknown finding 'atrial-fibrilation': did you mean atrial-fibrillation"
-    ):
+    with pytest.raises(EcgbenchError, match="unknown finding 'atrial-fibrilation': did you mean atrial-fibrillation"):
         joined_prompt(PAPER, BANK, "ja", ["atrial-fibrilation"])
     with pytest.raises(EcgbenchError, match="a prompt states at least one"):
         joined_prompt(PAPER, BANK, "ja", [])

@@ -51,12 +51,8 @@ class TestRandom:
     tower = open_tower(load_card(TextCard, "random"))
 
     def test_joined_is_the_normalised_mean_of_its_findings(self) -> None:
-        joined = joined_prompt(
-            PAPER, BANK, "en", ["atrial-fibrillation", "s1-s2-s3-pattern", "left-axis-deviation"]
-        )
-        singles = self.tower.embed([prompt_of(PAPER, "en", [part]) for part in joined.parts]).astype(
-            np.float64
-        )
+        joined = joined_prompt(PAPER, BANK, "en", ["atrial-fibrillation", "s1-s2-s3-pattern", "left-axis-deviation"])
+        singles = self.tower.embed([prompt_of(PAPER, "en", [part]) for part in joined.parts]).astype(np.float64)
         mean = singles.mean(axis=0)
         assert len(joined.parts) == 3
         np.testing.assert_allclose(self.tower.embed([joined])[0], mean / np.linalg.norm(mean), atol=1e-6)

@@ -131,9 +131,7 @@ class _Hub(BaseHTTPRequestHandler):
             self._send(status, b"", {"X-Error-Code": {403: "GatedRepo", 404: "RepoNotFound"}[status]})
         elif "/resolve/" in self.path:
             name = self.path.partition("/resolve/")[2].partition("/")[2]
-            self._send(
-                200 if name in self.files else 404, self.files.get(name, b""), {"ETag": f'"{hash(name):x}"'}
-            )
+            self._send(200 if name in self.files else 404, self.files.get(name, b""), {"ETag": f'"{hash(name):x}"'})
         elif "/tree/" in self.path:
             tree = [
                 {"type": "file", "path": name, "size": len(content), "oid": f"{hash(name):x}"}
@@ -171,9 +169,7 @@ def hub() -> Iterator[tuple[str, type[_Hub]]]:
     thread.join()
 
 
-def test_the_early_check_asks_the_hub_once_and_fetches_nothing(
-    hub: tuple[str, type[_Hub]], tmp_path: Path
-) -> None:
+def test_the_early_check_asks_the_hub_once_and_fetches_nothing(hub: tuple[str, type[_Hub]], tmp_path: Path) -> None:
     lines = _ask("check", HF_ENDPOINT=hub[0])
     assert lines[0] == "None", lines
     assert hub[1].asked == ["HEAD /EQUES/MedLLama3-JP-v2/resolve/main/config.json"]
@@ -268,9 +264,7 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
 def test_every_shard_of_an_index_is_wanted(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "m", config__json="{}", tokenizer__json="{}")
     index = folder / "model.safetensors.index.json"
-    index.write_text(
-        json.dumps({"weight_map": {"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}})
-    )
+    index.write_text(json.dumps({"weight_map": {"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}}))
     (folder / "1.safetensors").write_text("x")
     assert missing_files(folder) == ["2.safetensors"]
     (folder / "2.safetensors").write_text("x")

@@ -34,7 +34,9 @@ def open_source(spec: str) -> tuple[DatasetCard, Source]:
     name, colon, argument = spec.partition(":")
     if name not in card_paths(DatasetCard):
         if not colon and ("/" in name or "\\" in name):
-            raise EcgbenchError(f"'{spec}' is neither a built store's folder nor a source: write synth98 or ptbxl:PATH.")
+            raise EcgbenchError(
+                f"'{spec}' is neither a built store's folder nor a source: write synth98 or ptbxl:PATH."
+            )
         raise unknown_name("data set", name, card_paths(DatasetCard))
     card = load_card(DatasetCard, name)
     build = load_entry_point(card, card.entry_point)

@@ -22,7 +22,7 @@ COLUMNS = (
     "ecg_id", "patient_id", "age", "sex", "site", "report", "scp_codes", "heart_axis", "infarction_stadium1",
     "infarction_stadium2", "strat_fold", "filename_hr",
 )  # fmt: skip
-SPLIT_OF_FOLD = {**{fold: "train" for fold in range(1, 9)}, 9: "validation", 10: "test"}
+SPLIT_OF_FOLD = {**dict.fromkeys(range(1, 9), "train"), 9: "validation", 10: "test"}
 SEX = {"0": "male", "1": "female"}
 OVER_89 = 90.0
 """PTB-XL writes 300 for every age over 89; it is kept as 90, which stands for "90 or more"."""
@@ -33,14 +33,18 @@ class PtbXl:
 
     def __init__(self, argument: str | None, card: DatasetCard, bank: LabelBank) -> None:
         if not argument:
-            raise EcgbenchError("the source ptbxl needs its folder: write ptbxl:PATH, the folder that holds ptbxl_database.csv.")
+            raise EcgbenchError(
+                "the source ptbxl needs its folder: write ptbxl:PATH, the folder that holds ptbxl_database.csv."
+            )
         self.folder = Path(argument).expanduser()
         self.labeller = ScpLabeller(bank, card.label_column or "scp")
         if not self.folder.is_dir():
             raise EcgbenchError(f"ptbxl:{argument}: there is no folder '{self.folder}'.")
         for name in (DATABASE, "records500"):
             if not (self.folder / name).exists():
-                raise EcgbenchError(f"ptbxl:{argument}: '{self.folder / name}' is missing; PTB-XL's official layout has it.")
+                raise EcgbenchError(
+                    f"ptbxl:{argument}: '{self.folder / name}' is missing; PTB-XL's official layout has it."
+                )
 
     def fingerprint(self) -> list[Any]:
         """What tells cheaply whether the files are still the same ones: relative path, size, time of change."""

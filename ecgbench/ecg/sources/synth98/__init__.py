@@ -1,8 +1,9 @@
 """The built-in synthetic data set: a small hospital whose ECGs mean what their labels say.
 
-What a finding means stands in `criteria.yaml`, what a beat looks like in `waves.yaml`; the code is mechanism:
-`hospital` (who has what) -> `plan` (numbers of one record) -> `rhythm` (when) and `beat` (what shape) -> `leads`
-(8 independent leads -> 12) with `noise` at the electrodes.
+What a finding means stands in `criteria.yaml`, what a beat looks like in `waves.yaml`; the code is mechanism.
+In the order in which data flows: `hospital` (who has what), `plan` (the numbers of one record), `rhythm`
+(when each event happens), `ventricle`, `repolarisation` and `atria` (what it looks like), `wave` (laid over
+ten seconds), `noise` (at the electrodes), `leads` (8 independent leads to 12).
 """
 
 from ecgbench.ecg.sources.synth98.source import Synth98

@@ -13,12 +13,13 @@ from ecgbench.cards import problems_of, read_yaml
 from ecgbench.errors import EcgbenchError
 
 Rhythm = Literal[
-    "sinus", "atrial-fibrillation", "flutter", "supraventricular-tachycardia", "indeterminate", "sinoatrial-block",
-    "wenckebach", "mobitz", "complete-block", "paced", "ventricular", "ventricular-tachycardia",
+    "sinus", "atrial-fibrillation", "flutter", "supraventricular-tachycardia", "indeterminate",
+    "sinoatrial-block", "wenckebach", "mobitz", "complete-block", "paced", "ventricular",
+    "ventricular-tachycardia",
 ]  # fmt: skip
 QrsShape = Literal[
-    "normal", "ivcd", "lbbb", "rbbb", "incomplete-rbbb", "rsr", "lafb", "lpfb", "rvh", "biventricular", "s1s2s3",
-    "paced", "ventricular-left", "ventricular-right",
+    "normal", "ivcd", "lbbb", "rbbb", "incomplete-rbbb", "rsr", "lafb", "lpfb", "rvh", "biventricular",
+    "s1s2s3", "paced", "ventricular-left", "ventricular-right",
 ]  # fmt: skip
 IndependentLead = Literal["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
 Bounds = tuple[float | None, float | None]
@@ -192,7 +193,7 @@ def common(bounds: list[Bounds]) -> Bounds | None:
 
 
 def allowed(label: Label, name: str) -> tuple[str, ...] | None:
-    """What a finding leaves open of `rhythm` or `qrs_shape`: its draw where it has one, else its criterion."""
+    """What a finding leaves open of `rhythm` or `qrs_shape`: its draw where it has one, or its criterion."""
     return getattr(label.draw, name) or getattr(label.criterion, name)
 
 
@@ -214,7 +215,7 @@ def can_agree(a: Label, b: Label) -> bool:
 
 
 def _yields(one: Label, other: Label, name: str) -> bool:
-    """A broad finding draws outside a narrow one's criterion; the narrow one's draw must then suit the broad one."""
+    """Where a broad finding draws outside a narrow one's criterion, the narrow one's draw must suit both."""
     draw, bounds = getattr(other.draw, name), getattr(one.criterion, name)
     return draw is not None and (bounds is None or common([draw, bounds]) == draw)
 

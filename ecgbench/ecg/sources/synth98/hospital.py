@@ -1,8 +1,8 @@
 """Who has what: patients, splits and findings of every record, without any signal.
 
-The wanted number of records with a finding follows the paper's test counts (`n_test` of the label table) and never
-falls below the floor, split by split. Findings are then dealt to records so that no record holds a contradiction;
-repeat records of one patient share a finding and contradict each other in nothing.
+The wanted number of records with a finding follows the paper's test counts (`n_test` of the label table) and
+never falls below the floor, split by split. Findings are then dealt to records so that no record holds a
+contradiction; repeat records of one patient share a finding and contradict each other in nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLOOR = {"train": 3, "validation": 1, "test": 2}
 """Patients with a finding, at least, by split."""
 
 NORMAL = "normal"
-MOST_NORMAL = 0.15
+MOST_NORMAL = 0.148
 FINDINGS_PER_RECORD = {1: 0.30, 2: 0.40, 3: 0.22, 4: 0.08}
 """How many findings a record that is not normal is meant to hold."""
 
@@ -113,7 +113,7 @@ class _Ward:
         return [Admission(self.split, 1, {NORMAL}) for _ in range(count)]
 
     def _first_findings(self) -> None:
-        """One finding for every record; findings that bring others along, or stand nearly alone, come first."""
+        """One finding for every record; first those that bring others along or stand nearly alone."""
         bound = [name for name in self.left if self._is_bound(name)]
         next_record = 0
         for name in bound:

@@ -1,11 +1,12 @@
 """From the heart vector to the leads.
 
-The eight independent leads follow from the vector by Dower's matrix, III and the augmented leads from I and II by
-Einthoven's and Goldberger's identities. Whatever is added later is added at the nine electrodes.
+The eight independent leads follow from the vector by Dower's matrix, III and the augmented leads from I and
+II by Einthoven's and Goldberger's identities. Whatever is added later is added at the nine electrodes.
 
-Sources: Dower GE (1968) A lead synthesizer for the Frank system to simulate the standard 12-lead electrocardiogram,
-J Electrocardiol 1:101; Dower GE, Machado HB, Osborne JA (1980) On deriving the electrocardiogram from
-vectorcardiographic leads, Clin Cardiol 3:87; the same matrix in Edenbrandt L, Pahlm O (1988) J Electrocardiol 21:361.
+Sources: Dower GE (1968) A lead synthesizer for the Frank system to simulate the standard 12-lead
+electrocardiogram, J Electrocardiol 1:101; Dower GE, Machado HB, Osborne JA (1980) On deriving the
+electrocardiogram from vectorcardiographic leads, Clin Cardiol 3:87; the same matrix in Edenbrandt L, Pahlm O
+(1988) J Electrocardiol 21:361.
 """
 
 from __future__ import annotations

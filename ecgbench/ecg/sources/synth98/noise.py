@@ -1,7 +1,8 @@
-"""What the electrodes add, whatever the findings are: baseline wander, mains, muscle and a shifting electrode.
+"""What the electrodes add, whatever the findings: baseline wander, mains, muscle and a shifting electrode.
 
-Everything is a potential at one of the nine electrodes, so that the limb-lead identities survive it. The kinds and
-sizes follow clinical 12-lead records (Sörnmo L, Laguna P, Bioelectrical Signal Processing, 2005, section 7.1).
+Everything is a potential at one of the nine electrodes, so that the limb-lead identities survive it. Kinds of
+noise: Sörnmo L, Laguna P, Bioelectrical Signal Processing in Cardiac and Neurological Applications (2005),
+chapter 7; the sizes are fitted to normal records of PTB-XL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The numbers of one record: drawn from the ranges of its findings, and from the defaults where none speaks."""
+"""The numbers of one record: drawn from the ranges of its findings, from the defaults where none speaks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Regional:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the rhythm engine and the beat shapes are built from. `numbers` by the names of `criteria.yaml`."""
+    """What rhythm and beat shapes are built from. `numbers` go by the names of `criteria.yaml`."""
 
     rhythm: str
     qrs_shape: str
@@ -74,13 +74,16 @@ def make_plan(
         numbers=numbers,
         premature=tuple(_premature(label, record) for label in labels if label.draw.ectopy),
         infarctions=tuple(_infarction(label, record) for label in labels if label.draw.infarction),
-        repolarisations=tuple(_repolarisation(label, record) for label in labels if label.draw.repolarisation),
+        repolarisations=tuple(
+            _repolarisation(label, record) for label in labels if label.draw.repolarisation
+        ),
     )
 
 
 def range_of(name: str, labels: list[Label], default: Bounds | None) -> tuple[float, float] | None:
     """Where to draw a quantity from: the common part of the draws; a finding that draws outside another's
-    criterion yields to it; the default (cut to the criteria) where nobody draws; None where nothing is said."""
+    criterion yields to it; the default (cut to the criteria) where nobody draws; None where nothing is said.
+    """
     draws = [bounds for label in labels if (bounds := getattr(label.draw, name)) is not None]
     criteria = [bounds for label in labels if (bounds := getattr(label.criterion, name)) is not None]
     inside = [draw for draw in draws if common([draw, *criteria]) is not None]

@@ -76,7 +76,9 @@ def qrs_area(wave: Wave) -> np.ndarray:
     return np.sqrt(2 * np.pi) * (wave.rise @ wave.size)
 
 
-def _change_territory(change: Regional, territory: Territory, t_size: np.ndarray, st_size: np.ndarray) -> None:
+def _change_territory(
+    change: Regional, territory: Territory, t_size: np.ndarray, st_size: np.ndarray
+) -> None:
     """Bring T and ST of a territory's leading leads to the wanted values, in place."""
     for sizes, wanted in ((t_size, change.t_mv), (st_size, change.st_mv)):
         if wanted is None:

@@ -17,7 +17,8 @@ START, END = -1.6, 10.4
 class Events:
     """Onsets in seconds. `p`: (time, kind, size) with kinds of `waves.yaml`; `qrs`: (time, kind) with kinds
     `conducted` (the record's own shape) and `ventricular`; `spikes`: (time, chamber); `flutter_hz` and
-    `flutter_zero`: the saw-tooth's frequency and where one wave begins; `fibrillation`: fibrillatory waves."""
+    `flutter_zero`: the saw-tooth's frequency and where one wave begins; `fibrillation`: fibrillatory waves.
+    """
 
     p: list[tuple[float, str, float]] = field(default_factory=list)
     qrs: list[tuple[float, str]] = field(default_factory=list)
@@ -33,7 +34,7 @@ def events_of(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def pr_seconds(plan: Plan) -> float:
-    """The plan's PR, shortened as the rate rises (about 2 ms for 10/min over 100), never shorter than its P."""
+    """The plan's PR, shortened as the rate rises (about 2 ms for 10/min over 100), never less than its P."""
     pr = plan["pr_ms"]
     if pr < 200:
         pr *= 1 - 0.0015 * max(0.0, plan["rate_bpm"] - 100)
@@ -49,7 +50,7 @@ def _breathing(plan: Plan, rng: np.random.Generator) -> Callable[[float], float]
 
 def _sequence(plan: Plan, rng: np.random.Generator) -> list[str]:
     """Beats in order: N conducted, A early supraventricular, V early ventricular."""
-    beats = int((END - START) * plan["rate_bpm"] / 60) + 3
+    beats = int((END - START) * plan["rate_bpm"] / 60) + 8
     sequence = ["N"] * beats
     groups: list[list[str]] = []
     for premature in plan.premature:
@@ -65,7 +66,7 @@ def _sequence(plan: Plan, rng: np.random.Generator) -> list[str]:
 
 def _insert(sequence: list[str], groups: list[list[str]], rate: float, rng: np.random.Generator) -> list[str]:
     """Put groups of early beats at random places of the visible ten seconds, apart from each other."""
-    rng.shuffle(groups)  # type: ignore[arg-type]
+    groups = [groups[i] for i in rng.permutation(len(groups))]
     before = int(-START * rate / 60) + 2
     visible = max(len(groups) + 1, int(10 * rate / 60) - 2 - sum(len(group) for group in groups))
     slots = np.linspace(0, visible, len(groups) + 1)
@@ -159,17 +160,18 @@ def _complete_block(plan: Plan, rng: np.random.Generator) -> Events:
 def _fibrillation(plan: Plan, rng: np.random.Generator) -> Events:
     """RR intervals without order: lognormal, spread about a fifth of the mean (AF-2023 gives no number)."""
     events, mean = Events(fibrillation=True), 60 / plan["rate_bpm"]
-    beats = int((END - START) / mean) + 4
-    intervals = np.clip(mean * np.exp(rng.normal(0, 0.22, size=beats)), max(0.27, 0.6 * mean), 2.0)
-    intervals *= mean / intervals.mean()
     coupling = max(0.36, mean * rng.uniform(0.50, 0.60))
     sequence = _sequence(plan, rng)
+    beats = len(sequence) - 1
+    intervals = np.clip(mean * np.exp(rng.normal(0, 0.22, size=beats)), max(0.27, 0.6 * mean), 2.0)
+    intervals *= mean / intervals.mean()
     time = START + rng.uniform(0, mean)
     for index, interval in enumerate(intervals):
         letter = sequence[index]
         events.qrs.append((float(time), "ventricular" if letter == "V" else "conducted"))
         following = sequence[index + 1]
-        time += float(interval) if letter == following == "N" else _step(letter, following, mean, coupling, rng)
+        undisturbed = letter == following == "N"
+        time += float(interval) if undisturbed else _step(letter, following, mean, coupling, rng)
         if time > END:
             break
     return events
@@ -218,7 +220,7 @@ def _ventricular(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _ventricular_tachycardia(plan: Plan, rng: np.random.Generator) -> Events:
-    """The whole strip at a rate of 130 or more, else one run of 5 to 9 beats at 140 to 180 within sinus rhythm."""
+    """The whole strip at a rate of 130 or more, else one run of 5 to 9 beats within sinus rhythm."""
     if plan["rate_bpm"] >= 130:
         return _ventricular(plan, rng)
     events, rr, pr = Events(), 60 / plan["rate_bpm"], pr_seconds(plan)
@@ -233,7 +235,7 @@ def _ventricular_tachycardia(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _paced(plan: Plan, rng: np.random.Generator) -> Events:
-    """VVI over fibrillation, P-synchronous, or both chambers paced; an early ventricular beat resets the timer."""
+    """VVI over fibrillation, P-synchronous, or both chambers paced; an early beat resets the timer."""
     events, rr = Events(), 60 / plan["rate_bpm"]
     mode = str(rng.choice(["ventricle", "after-p", "both"], p=[0.35, 0.35, 0.30]))
     events.fibrillation = mode == "ventricle"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from ecgbench.ecg.recording import STORE_RATE, Entry
@@ -29,10 +28,12 @@ class Synth98:
 
     def __init__(self, *, bank: LabelBank, version: int, size: str = "S", seed: int = 0) -> None:
         if size not in SIZES:
-            raise EcgbenchError(f"synth98 has no size '{size}': it is S (1,000 records), M (10,000) or L (37,285).")
+            raise EcgbenchError(
+                f"synth98 has no size '{size}': it is S (1,000 records), M (10,000) or L (37,285)."
+            )
         if seed < 0 or version < 1:
             raise EcgbenchError(
-                f"synth98 was given seed {seed} and version {version}: a seed is 0 or more, a version 1 or more."
+                f"synth98 was given seed {seed}, version {version}: a seed is 0 or more, a version 1 or more."
             )
         self.bank, self.version, self.size, self.seed = bank, version, size, seed
         self._entries: list[Entry] | None = None
@@ -50,8 +51,8 @@ class Synth98:
         """
         if entry.source_sha256 != self._hash(entry.record, entry.findings):
             raise EcgbenchError(
-                f"record '{entry.record}' is not of synth98 version {self.version}, size {self.size}, seed {self.seed}: "
-                "load an entry from this source's entries()."
+                f"record '{entry.record}' is not one of synth98 version {self.version}, size {self.size}, "
+                f"seed {self.seed}: load an entry from this source's entries()."
             )
         return generate(entry, version=self.version, seed=self.seed)
 
@@ -64,10 +65,15 @@ class Synth98:
             findings = self.bank.in_order(admission.findings)
             entries.append(
                 Entry(
-                    record=record, patient=f"p{admission.patient + 1:05d}", split=admission.split, findings=findings,
-                    source_sha256=self._hash(record, findings), age=admission.age, sex=admission.sex,
+                    record=record,
+                    patient=f"p{admission.patient + 1:05d}",
+                    split=admission.split,
+                    findings=findings,
+                    source_sha256=self._hash(record, findings),
+                    age=admission.age,
+                    sex=admission.sex,
                 )
-            )  # fmt: skip
+            )
         return entries
 
     def _hash(self, record: str, findings: tuple[str, ...]) -> str:

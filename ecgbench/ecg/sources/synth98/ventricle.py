@@ -1,7 +1,7 @@
 """The QRS complex of a record: a loop of `waves.yaml`, turned and sized until it has what the plan wants.
 
-Every step measures the beat that it has made (axis, transition, voltages, Q depth, as `criteria.yaml` defines them)
-and corrects it, so that findings that act on the same complex still each hold.
+Every step measures the beat that it has made (axis, transition, voltages, Q depth, as `criteria.yaml` defines
+them) and corrects it, so that findings that act on the same complex still each hold.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgbench.ecg.sources.synth98.criteria import Criteria, Territory
-from ecgbench.ecg.sources.synth98.leads import DOWER, INDEPENDENT, chest_turned
+from ecgbench.ecg.sources.synth98.leads import INDEPENDENT, chest_turned
 from ecgbench.ecg.sources.synth98.plan import Plan, Regional
 from ecgbench.ecg.sources.synth98.wave import Wave, bells
 from ecgbench.ecg.sources.synth98.waves import waves
@@ -24,6 +24,9 @@ TURNABLE = frozenset({"normal", "ivcd", "rsr", "incomplete-rbbb", "lafb", "lpfb"
 
 OWN_AXIS = frozenset({"paced", "s1s2s3"})
 """Shapes whose frontal axis and limb-lead size are left as the loop has them."""
+
+CLOSE_DEG, CLOSE_LEADS = 1.0, 0.15
+"""How near the wanted axis (degrees) and transition (leads) is near enough."""
 
 CHEST_FOLLOWS = 0.3
 """The part of a turn of the frontal axis that the chest leads see."""
@@ -38,14 +41,14 @@ NOTHING = bells(np.zeros(0), np.zeros(0), np.zeros((0, 8)))
 
 @dataclass(frozen=True)
 class Torso:
-    """How the heart lies: degrees by which the frontal and the horizontal plane are turned, and lead gains (8,)."""
+    """How the heart lies: degrees by which the frontal and horizontal planes are turned, lead gains (8,)."""
 
     frontal: float
     horizontal: float
     gain: np.ndarray
 
     def field(self, frontal: float = 1.0, horizontal: float = 1.0) -> np.ndarray:
-        """(8, 3): Dower's matrix for this torso; the arguments are the shares of the turns that a wave follows."""
+        """(8, 3): Dower's matrix for this torso; the arguments are the shares of the turns a wave follows."""
         matrix = chest_turned(self.horizontal * horizontal)
         matrix[:2, :2] = matrix[:2, :2] @ _frontal_turn(self.frontal * frontal)
         matrix[2:, :2] = matrix[2:, :2] @ _frontal_turn(self.frontal * frontal * CHEST_FOLLOWS)
@@ -85,9 +88,7 @@ def transition_zone(beat: np.ndarray) -> float:
 class Ventricle:
     """The fitted QRS: `wave`, its duration `qrs` (s) and the `torso` that P and T also use."""
 
-    def __init__(
-        self, plan: Plan, knowledge: Criteria, patient: np.random.Generator
-    ) -> None:
+    def __init__(self, plan: Plan, knowledge: Criteria, patient: np.random.Generator) -> None:
         self.plan, self.qrs = plan, plan["qrs_ms"] / 1000
         loop = waves().qrs_loop(plan.qrs_shape)
         loop[:, 2:] *= patient.normal(1.0, 0.15, size=loop[:, 2:].shape)
@@ -139,22 +140,37 @@ class Ventricle:
         """Turn the frontal plane until the axis is as wanted, by at most `most` degrees."""
         if self.plan.qrs_shape in OWN_AXIS:
             return
-        start = self.torso.frontal
-        for _ in range(3):
+        start = best = self.torso.frontal
+        least = np.inf
+        for step in range(8):
             error = (self.plan["axis_deg"] - frontal_axis(self.beat()) + 180) % 360 - 180
-            self._turned(frontal=start + float(np.clip(self.torso.frontal + error - start, -most, most)))
+            if abs(error) < least:
+                best, least = self.torso.frontal, abs(error)
+            if least < CLOSE_DEG:
+                break
+            damped = error if step < 2 else 0.6 * error
+            self._turned(frontal=start + float(np.clip(self.torso.frontal + damped - start, -most, most)))
+        self._turned(frontal=best)
 
     def _turn_transition(self) -> None:
-        """Turn the horizontal plane, by halving, until R = S where it is wanted."""
+        """Turn the horizontal plane until R = S where wanted: by halving, else by trying every angle."""
         if self.plan.qrs_shape not in TURNABLE:
             return
-        low, high = -75.0, 75.0
+        low, high = -80.0, 110.0
         for _ in range(8):
-            self._turned(horizontal=(low + high) / 2)
-            if transition_zone(self.beat()) < self.plan["transition"]:
+            if self._transition_error((low + high) / 2) < 0:
                 low = self.torso.horizontal
             else:
                 high = self.torso.horizontal
+        angles = [self.torso.horizontal]
+        if abs(self._transition_error(angles[0])) > CLOSE_LEADS:
+            angles += np.arange(-80.0, 111.0, 4.0).tolist()
+        self._turned(horizontal=min(angles, key=lambda angle: abs(self._transition_error(angle))))
+
+    def _transition_error(self, angle: float) -> float:
+        """Leads by which the transition lies too far left when the horizontal plane is turned by an angle."""
+        self._turned(horizontal=angle)
+        return transition_zone(self.beat()) - self.plan["transition"]
 
     def _size_limb(self) -> None:
         if self.plan.qrs_shape in OWN_AXIS:

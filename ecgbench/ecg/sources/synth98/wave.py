@@ -1,4 +1,4 @@
-"""Bell-shaped components: how every P, QRS, ST and T is written down, and how they are laid over ten seconds."""
+"""Bell-shaped components: how every P, QRS, ST and T is written down and laid over ten seconds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ REACH = 4.0
 
 @dataclass(frozen=True)
 class Wave:
-    """Components of one wave. `centre`, `rise`, `fall` (standard deviations on either side) and `flat` (half the
-    length of a flat top) in seconds from the wave's onset, each (k,); `size`: mV in the independent leads, (k, 8)."""
+    """Components of one wave.
+
+    `centre`, `rise`, `fall` (standard deviations on either side) and `flat` (half the length of a flat top):
+    seconds from the wave's onset, each (k,). `size`: mV in the independent leads, (k, 8).
+    """
 
     centre: np.ndarray
     rise: np.ndarray
@@ -41,7 +44,7 @@ def bells(centre: np.ndarray, width: np.ndarray, size: np.ndarray) -> Wave:
 
 
 def lay_out(placed: list[tuple[float, float, Wave]], samples: int, rate: float) -> np.ndarray:
-    """(8, samples): every wave at its onset (s), times its factor, summed; parts outside the record are cut off."""
+    """(8, samples): every wave at its onset (s), times its factor, summed; what is outside is cut off."""
     centre = np.concatenate([onset + wave.centre for onset, _, wave in placed])
     rise = np.concatenate([wave.rise for _, _, wave in placed])
     fall = np.concatenate([wave.fall for _, _, wave in placed])

@@ -26,11 +26,11 @@ class Waves(Part):
 
     def qrs_loop(self, shape: str) -> np.ndarray:
         """(components, 5) of a QRS shape."""
-        return np.array(self.qrs[shape])  # type: ignore[index]
+        return np.array(self.qrs[shape], dtype=float)  # type: ignore[index]
 
     def p_loop(self, kind: str) -> np.ndarray:
         """(components, 5) of a P wave."""
-        return np.array(self.p[kind])
+        return np.array(self.p[kind], dtype=float)
 
 
 @lru_cache

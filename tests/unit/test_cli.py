@@ -1,0 +1,180 @@
+"""The command line as a person meets it: what it prints, what it imports, and how it says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecgbench.cli.main import run_command
+from ecgbench.cli.tables import table
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "open_clip", "timm", "pandas", "scipy", "sklearn")
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Top-level modules that a command imports, by the interpreter's own account."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ecgbench", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert "ecgbench.cli" in names
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ls"], ["ls", "encoders", "--json"], ["show", "resnet1d18"], ["show", "superclass"], ["show", "paper"], ["check"], ["--help"],
+     ["run", "--help"], ["leaderboard", "--help"], ["doctor", "--help"], ["check", "--help"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_cheap_verbs_import_nothing_heavy(arguments: list[str]) -> None:
+    assert not imported_by(*arguments) & set(HEAVY)
+
+
+def test_leaderboard_does_not_import_torch(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    assert "torch" not in imported_by("leaderboard", "--folder", str(tmp_path))
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = f"import sys, ecgbench; print([m for m in sys.modules if m in {(*HEAVY, 'numpy', 'pydantic')!r}])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        == "[]\n"
+    )
+
+
+def test_torch_and_torchvision_match() -> None:
+    """timm and open_clip import torchvision, whose compiled operators need the torch they were built for."""
+    import open_clip
+    import timm
+    import torch
+    import torchvision
+
+    boxes, scores = torch.tensor([[0.0, 0, 1, 1], [0, 0, 1, 1]]), torch.tensor([0.9, 0.8])
+    assert torchvision.ops.nms(boxes, scores, 0.5).tolist() == [0]
+    assert open_clip.ClipLoss and timm.__version__
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "run --encoder resnet18 --text random",
+            "unknown encoder 'resnet18': did you mean resnet1d18? `ecgbench ls` lists all.",
+        ),
+        ("run --encoder resnet1d18 --text use-multilangual", "did you mean use-multilingual?"),
+        ("run --encoder resnet1d18", "Missing option '--text'."),
+        ("run --encoder resnet1d18 --text random --sed 3", "No such option: --sed"),
+        ("run --encoder resnet1d18 --text random --epochs many", "Invalid value for '--epochs'"),
+        ("run --encoder resnet1d18 --text random --data ptbxl:/no/such", "there is no folder '/no/such'"),
+        ("run --encoder resnet1d18 --text random --resume --again", "not both"),
+        ("run --encoder resnet1d18 --text medllama3-jp --text-path /no/such", "/no/such"),
+        ("ls encoder", "did you mean encoders"),
+        ("show superclas", "did you mean superclass"),
+        ("check nothing", "unknown card 'nothing'"),
+        ("lst", "No such command 'lst'"),
+        ("--path /no/such ls", "ECGBENCH_PATH names '/no/such'"),
+        ("leaderboard --folder /no/such", "/no/such"),
+        ("leaderboard --add /no/such", "no result file at /no/such/result.json"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_2(
+    line: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECGBENCH_PATH", "")
+    assert run_command(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and err.count("\n") == 1 and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_absent_weights_end_within_ten_seconds_with_the_ways_out(tmp_path: Path) -> None:
+    """The command the toolkit is known by, where the 16 GB are not: no other tower, nothing built, exit 2."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf"),
+                   "ECGBENCH_CACHE": str(tmp_path / "cache")}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "ecgbench", "run", "--encoder", "resnet1d18", "--text", "medllama3-jp"],
+        capture_output=True, text=True, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+    for wanted in (
+        "medllama3-jp",
+        "EQUES/MedLLama3-JP-v2",
+        "16.1 GB",
+        "Llama 3",
+        "HF_HOME",
+        "--text-path",
+        "--text-pack",
+        "use-multilingual",
+    ):
+        assert wanted in done.stderr
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "cache" / "stores").exists()
+
+
+def test_ls_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["ls"]) == 0
+    out = capsys.readouterr().out
+    for name in ("resnet1d18", "vit1d-tiny", "medllama3-jp", "synth98", "ptbxl", "retrieval98", "quick", "paper"):
+        assert name in out
+
+
+def test_ls_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["ls", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert list(listed) == ["encoders", "texts", "datasets", "tasks", "recipes", "results"]
+    assert all(row["hash"] and row["path"] for kind in ("encoders", "tasks") for row in listed[kind])
+
+
+def test_show_tells_where_the_mappings_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["show", "superclass"]) == 0
+    (pacemaker,) = [line for line in capsys.readouterr().out.splitlines() if "Pacemaker Rhythm" in line]
+    assert pacemaker.split()[-1] == "yes" and pacemaker.count("yes") == 1
+
+
+def test_check_says_what_is_at_fault_and_exits_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "registry" / "encoders"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("name: mine\n", encoding="utf-8")
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    assert run_command(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "FAULT" in out and "entry_point: Field required" in out and "resnet1d18" in out
+
+
+def test_a_run_prints_its_tables_and_json_alone(
+    overlay: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"run --encoder pooled --text random --data tiny --epochs 1 --out {tmp_path}".split()
+    assert run_command(line) == 0
+    out, err = capsys.readouterr()
+    assert all(f"\n{task}: " in out for task in ("retrieval98", "superclass", "rhythm", "mitbih")) and "Result:" in err
+    assert run_command([*line, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["status"] == "ok" and "done already" in err
+
+
+def test_tables_align_wide_characters() -> None:
+    from wcwidth import wcswidth
+
+    text = table(["class", "日本語", "n"], [["af", "心房細動", 3], ["normal-ecg", "正常", 12]], right=[2])
+    assert len({wcswidth(line) for line in text.splitlines()}) == 1
+
+
+def test_doctor_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["doctor"]) == 0
+    assert "every card is valid" in capsys.readouterr().out
