@@ -160,9 +160,7 @@ def test_entries_are_the_same_every_time_and_fully_described() -> None:
     first = entries[0]
     assert first.record == "s00001"
     assert first.source_sha256 == hash_of(["synth98", 1, "S", 0, first.record, *first.findings])
-    assert all(
-        18 <= (e.age or 0) <= 100 and e.sex in ("female", "male") and e.report is None for e in entries
-    )
+    assert all(18 <= (e.age or 0) <= 100 and e.sex in ("female", "male") and e.report is None for e in entries)
 
 
 def test_larger_sizes_have_their_number_of_records() -> None:
@@ -340,9 +338,7 @@ def test_every_finding_gives_a_signal_of_clinical_size() -> None:
 )
 def test_rates(finding: str, low: float, high: float) -> None:
     for entry in records_with(finding, 12):
-        if not any(
-            "premature" in other or "geminy" in other or "couplet" in other for other in entry.findings
-        ):
+        if not any("premature" in other or "geminy" in other or "couplet" in other for other in entry.findings):
             assert low <= rate_of(source().load(entry)) <= high, entry
 
 
@@ -417,9 +413,7 @@ def test_acute_infarctions_raise_st_in_their_leads_by_grade(territory: str) -> N
         rows = [LEAD[lead] for lead in TERRITORIES[territory]]
         # 60 to 80 ms after the end of a QRS of at most 60 ms after the peak of steepness
         return float(
-            np.median(
-                [median_beat(clean(entry.record))[rows, 255:265].mean() for entry in records_with(finding)]
-            )
+            np.median([median_beat(clean(entry.record))[rows, 255:265].mean() for entry in records_with(finding)])
         )
 
     suspected = st_level(f"suspected-acute-{territory}-wall-infarction")
@@ -446,13 +440,9 @@ def test_q_waves_deepen_from_possible_to_definite(territory: str) -> None:
     assert possible < definite and suspected < definite
 
 
-def plan_of(
-    finding: str, trial: int
-) -> tuple[list[float], list[tuple[float, str]], list[tuple[float, str, float]]]:
+def plan_of(finding: str, trial: int) -> tuple[list[float], list[tuple[float, str]], list[tuple[float, str, float]]]:
     """(P onsets, QRS, P with kinds) of a record with one finding, from the rhythm engine."""
-    plan = make_plan(
-        (finding,), criteria(), np.random.default_rng([7, trial]), np.random.default_rng([8, trial])
-    )
+    plan = make_plan((finding,), criteria(), np.random.default_rng([7, trial]), np.random.default_rng([8, trial]))
     events = events_of(plan, np.random.default_rng([9, trial]))
     return [time for time, _, _ in events.p], events.qrs, events.p
 
@@ -568,9 +558,7 @@ def test_normal_records_are_sized_like_real_ones() -> None:
 
     def sizes(signal: np.ndarray) -> np.ndarray:
         beat = median_beat(filters.sosfiltfilt(high_pass, signal, axis=1))
-        return np.stack(
-            [beat[:, 165:240].max(axis=1), -beat[:, 165:240].min(axis=1), beat[:, 280:430].max(axis=1)]
-        )
+        return np.stack([beat[:, 165:240].max(axis=1), -beat[:, 165:240].min(axis=1), beat[:, 280:430].max(axis=1)])
 
     real = np.median([sizes(wfdb.rdsamp(str(PTBXL / row["filename_hr"]))[0].T) for row in rows], axis=0)
     ours = np.median([sizes(source().load(entry)) for entry in records_with("normal", 40)], axis=0)

@@ -158,9 +158,7 @@ class Criteria(Part):
     @cached_property
     def contradictions(self) -> frozenset[frozenset[str]]:
         """Every pair of findings that may not stand in one record, implied findings included."""
-        direct = {
-            frozenset(pair) for pair in combinations(self.labels, 2) if self._contradict(pair[0], pair[1])
-        }
+        direct = {frozenset(pair) for pair in combinations(self.labels, 2) if self._contradict(pair[0], pair[1])}
         found = set(direct)
         for first, second in combinations(self.labels, 2):
             reached = ({first, *self.labels[first].implies}, {second, *self.labels[second].implies})

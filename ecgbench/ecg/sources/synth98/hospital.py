@@ -89,9 +89,7 @@ def _by_split(total: int) -> dict[str, int]:
 class _Ward:
     """The records of one split, being filled."""
 
-    def __init__(
-        self, split: str, knowledge: Criteria, wanted: dict[str, int], rng: np.random.Generator
-    ) -> None:
+    def __init__(self, split: str, knowledge: Criteria, wanted: dict[str, int], rng: np.random.Generator) -> None:
         self.split, self.knowledge, self.rng = split, knowledge, rng
         self.labels = list(knowledge.labels)
         self.column = {label: i for i, label in enumerate(self.labels)}

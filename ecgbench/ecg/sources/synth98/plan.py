@@ -74,9 +74,7 @@ def make_plan(
         numbers=numbers,
         premature=tuple(_premature(label, record) for label in labels if label.draw.ectopy),
         infarctions=tuple(_infarction(label, record) for label in labels if label.draw.infarction),
-        repolarisations=tuple(
-            _repolarisation(label, record) for label in labels if label.draw.repolarisation
-        ),
+        repolarisations=tuple(_repolarisation(label, record) for label in labels if label.draw.repolarisation),
     )
 
 

@@ -50,9 +50,7 @@ def heart_signal(plan: Plan, patient: np.random.Generator, record: np.random.Gen
     return spikes(signal, events, STORE_RATE, record)
 
 
-def _beats(
-    events: Events, shapes: dict[str, Wave], rng: np.random.Generator
-) -> list[tuple[float, float, Wave]]:
+def _beats(events: Events, shapes: dict[str, Wave], rng: np.random.Generator) -> list[tuple[float, float, Wave]]:
     """Every QRS-T at its place; breathing changes its size by a few per cent."""
     depth, frequency, phase = rng.uniform(0.01, 0.05), rng.uniform(0.18, 0.30), rng.uniform(0, 2 * np.pi)
     return [

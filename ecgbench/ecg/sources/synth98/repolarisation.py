@@ -21,9 +21,7 @@ DISCORDANT_T, DISCORDANT_ST = -4.2, -0.9
 """mV of T and of ST for each mV·s of QRS area, in beats of abnormal activation."""
 
 
-def own_repolarisation(
-    plan: Plan, ventricle: Ventricle, knowledge: Criteria, patient: np.random.Generator
-) -> Wave:
+def own_repolarisation(plan: Plan, ventricle: Ventricle, knowledge: Criteria, patient: np.random.Generator) -> Wave:
     """ST and T of the conducted beats, with every regional change of the plan."""
     t_size, st_size = _healthy(plan, ventricle, patient)
     for change in plan.infarctions:
@@ -76,9 +74,7 @@ def qrs_area(wave: Wave) -> np.ndarray:
     return np.sqrt(2 * np.pi) * (wave.rise @ wave.size)
 
 
-def _change_territory(
-    change: Regional, territory: Territory, t_size: np.ndarray, st_size: np.ndarray
-) -> None:
+def _change_territory(change: Regional, territory: Territory, t_size: np.ndarray, st_size: np.ndarray) -> None:
     """Bring T and ST of a territory's leading leads to the wanted values, in place."""
     for sizes, wanted in ((t_size, change.t_mv), (st_size, change.st_mv)):
         if wanted is None:

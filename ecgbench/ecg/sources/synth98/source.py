@@ -28,9 +28,7 @@ class Synth98:
 
     def __init__(self, *, bank: LabelBank, version: int, size: str = "S", seed: int = 0) -> None:
         if size not in SIZES:
-            raise EcgbenchError(
-                f"synth98 has no size '{size}': it is S (1,000 records), M (10,000) or L (37,285)."
-            )
+            raise EcgbenchError(f"synth98 has no size '{size}': it is S (1,000 records), M (10,000) or L (37,285).")
         if seed < 0 or version < 1:
             raise EcgbenchError(
                 f"synth98 was given seed {seed}, version {version}: a seed is 0 or more, a version 1 or more."
