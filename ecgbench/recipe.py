@@ -29,6 +29,9 @@ class Recipe(Frozen):
     language: Language
     prompt_set: str
     prompt: Literal["joined", "one", "mean"] = Field(description="how several findings become one training vector")
+    text_geometry: Literal["none", "center", "standardize"] = Field(
+        description="what is done to the tower's vectors, fitted on the training prompts"
+    )
     rate: int | None = Field(description="Hz fed to the encoder; null: the first rate of its card", gt=0)
     head_dim: int = Field(gt=0, description="the common dimension of both heads")
     head_bias: bool

@@ -8,20 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgbench.cards import DatasetCard
-from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
+from ecgbench.leaderboard.collect import Boards
 from ecgbench.results import Result, read_result
-
-
-def board_name(result: Result) -> str:
-    """The board a result belongs to: the name its data hash has on a data set card, else data set and hash."""
-    for card in all_cards(DatasetCard)[0]:
-        for name, data_hash in card.boards.items():
-            if data_hash == result.data.data_hash:
-                return name
-    return f"{result.data.name}-{result.data.data_hash[:8]}"
 
 
 def submission_name(result: Result) -> str:
@@ -38,7 +28,7 @@ def add_run(run: Path, leaderboards: Path) -> Path:
         raise EcgbenchError(f"the run {run} failed ({result.reason}): only finished runs go on a board.")
     if not result.data.public:
         raise EcgbenchError(f"the run {run} is on data that are not public: its scores hold record ids and stay here.")
-    target = leaderboards / "results" / board_name(result) / submission_name(result)
+    target = leaderboards / "results" / Boards().name(result) / submission_name(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=target.parent) as workplace:
         folder = Path(workplace, target.name)

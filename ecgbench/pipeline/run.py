@@ -162,6 +162,7 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
         raise EcgbenchError(
             f"the store '{store.folder}' was built with another version of {store.manifest.labels}: build it again."
         )
+    _say_what_is_left_out(store, reporter)
     findings = store.findings()
     train_rows = np.array([row for row in store.rows_of("train") if findings[row]], np.int64)
     if not len(train_rows):
@@ -195,6 +196,23 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
         "seed": request.seed,
     }
     return Prepared(request, bank, store, train_rows, texts, tasks, identity, comparable)
+
+
+def _say_what_is_left_out(store: Store, reporter: Reporter) -> None:
+    """Records of the source that are not in the store, by name: a person should know before the numbers come."""
+    manifest = store.manifest
+    for damaged in manifest.damaged[:5]:
+        reporter.say(f"Record {damaged['record']} is damaged and left out: {damaged['reason']}")
+    if len(manifest.damaged) > 5:
+        reporter.say(f"… and {len(manifest.damaged) - 5} more damaged records, all named in the result file.")
+    if manifest.duplicates:
+        pairs = ", ".join(f"{pair['record']} (as {pair['same_as']})" for pair in manifest.duplicates[:5])
+        more = ", …" if len(manifest.duplicates) > 5 else ""
+        reporter.say(
+            f"{len(manifest.duplicates)} records have the very samples of another and are left out: {pairs}{more}"
+        )
+    if manifest.clipped_records:
+        reporter.say(f"{manifest.clipped_records} records exceed ±32.767 mV and were clipped.")
 
 
 def _settle_checkpoints(folder: Path, resume: bool, again: bool) -> None:

@@ -15,6 +15,7 @@ from ecgbench.files import hash_of
 from ecgbench.findings import LabelBank
 from ecgbench.pipeline.request import Request
 from ecgbench.text.embed import check_available, embed_prompts
+from ecgbench.text.geometry import reshape
 from ecgbench.text.prompts import Prompt, class_prompts, joined_prompt, label_prompts
 
 
@@ -70,8 +71,9 @@ def embed_texts(
         threads=request.recipe.threads,
         progress=progress,
     )
+    paired = np.unique([place for places in training for place in places]).astype(np.int64)
     return Texts(
-        vectors=embedded.vectors,
+        vectors=reshape(embedded.vectors, paired, request.recipe.text_geometry),
         training=training,
         classes=classes,
         class_hashes={task: hash_of([prompts[i].text for i in places]) for task, places in classes.items()},

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,45 @@ def test_absent_weights_end_within_ten_seconds_with_the_ways_out(tmp_path: Path)
     ):
         assert wanted in done.stderr
     assert not (tmp_path / "runs").exists() and not (tmp_path / "cache" / "stores").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(tmp_path: Path) -> None:
+    """As a person does it: a process of its own, SIGINT in the middle of training, the same command with --resume."""
+    line = [sys.executable, "-m", "ecgbench", "run", "--encoder", "pooled", "--text", "random", "--data", "tiny"]
+    line += ["--epochs", "120", "--tasks", "superclass"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ECGBENCH_PATH": str(ROOT / "tests" / "overlay")}
+    started = subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: any(tmp_path.glob("runs/*/log.jsonl")) and '"step"' in log_of(tmp_path))
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == 130 and "--resume goes on" in err and "Traceback" not in err
+    assert not list(tmp_path.glob("runs/*/result.json"))
+    refused = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "go on with --resume" in refused.stderr
+    resumed = subprocess.run(
+        [*line, "--resume"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    (result,) = tmp_path.glob("runs/*/result.json")
+    whole = subprocess.run(
+        [*line, "--out", "other", "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(whole.stdout)["tasks"] == json.loads(result.read_text(encoding="utf-8"))["tasks"]
+
+
+def wait_for(ready: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def log_of(folder: Path) -> str:
+    return next(folder.glob("runs/*/log.jsonl")).read_text(encoding="utf-8")
 
 
 def test_ls_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,9 @@ def test_an_encoder_is_added_in_under_twenty_lines(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECGBENCH_PATH", os.pathsep.join(["mine", str(OVERLAY)]))
     assert run_command(["check", "mine", "--load"]) == 0
-    assert run_command("run --encoder mine --text use-multilingual --data tiny --epochs 1".split()) == 0
+    assert (
+        run_command(["run", "--encoder", "mine", "--text", "use-multilingual", "--data", "tiny", "--epochs", "1"]) == 0
+    )
     assert "mine x use-multilingual on tiny" in capsys.readouterr().out
 
 
