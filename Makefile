@@ -29,7 +29,7 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 bench: $(READY)
-	$(BIN)/python -m pytest -m bench -s
+	$(BIN)/python tests/bench/precision.py
 
 wheel-check: $(READY)
 	PYTHON=$(BIN)/python UV=$(BIN)/uv bash .ci/wheel-check

@@ -114,7 +114,7 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
     """The Trainer's arguments, the recipe's and those that decide no number."""
     per_epoch = records // recipe.batch_size if recipe.drop_last else math.ceil(records / recipe.batch_size)
     steps = per_epoch * recipe.epochs
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size,
@@ -146,6 +146,11 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
         report_to=[],
         disable_tqdm=quiet,
     )
+    if (
+        arguments.n_gpu > 1
+    ):  # else the Trainer would spread each batch over all GPUs it sees: other negatives, another batch
+        arguments._n_gpu = 1
+    return arguments
 
 
 def train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,6 +63,8 @@ def make_request(
         raise EcgbenchError(f"--lang {language} is not known: write ja or en.")
     if control not in _CONTROL_FIELDS:
         raise EcgbenchError(f"--control {control} is not known: write {', '.join(_CONTROL_FIELDS)}.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EcgbenchError("this version trains in one process: start it without torchrun or accelerate launch.")
     if not 0 <= seed < 2**32:
         raise EcgbenchError(f"--seed {seed} is out of range: write a whole number from 0 to 4294967295.")
     if not tasks or len(set(tasks)) != len(tasks):

@@ -16,7 +16,7 @@ from torch import nn
 from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets
 from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
 from ecgbench.contrastive.stopping import StoppedError
-from ecgbench.contrastive.trainer import train
+from ecgbench.contrastive.trainer import train, training_arguments
 from ecgbench.errors import RunFailedError
 from ecgbench.findings import label_bank
 from ecgbench.recipe import Recipe, load_recipe
@@ -179,6 +179,13 @@ def test_a_checkpoint_cut_short_is_not_read(tmp_path: Path) -> None:
     train(resumed, data(), asked, seed=3, folder=tmp_path / "whole", resume=True, quiet=True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_several_visible_gpus_do_not_split_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.TrainingArguments.n_gpu", property(lambda self: getattr(self, "_n_gpu", 4)))
+    monkeypatch.setattr("transformers.TrainingArguments._setup_devices", torch.device("cpu"))
+    arguments = training_arguments(recipe(), 40, 0, tmp_path, quiet=True)
+    assert arguments.n_gpu == 1 and arguments.train_batch_size == 8
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:

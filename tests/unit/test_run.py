@@ -156,3 +156,9 @@ def test_a_wrong_request_ends_before_anything_is_made(
     with pytest.raises(EcgbenchError, match=message):
         run(out=tmp_path, **{**ASKED, **change})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_are_refused(overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EcgbenchError, match="trains in one process"):
+        run(out=tmp_path, **ASKED)
