@@ -1,7 +1,7 @@
 """Cards: what is known about an encoder, a text tower, a data set or a task, as validated frozen data.
 
-A card is a YAML file. Unknown keys are forbidden, `null` means unknown and `[]` means known to be none. Nothing
-here imports torch.
+A card is a YAML file. Unknown and doubled keys are forbidden, whole numbers are written as numbers (not `"64"`, not
+`true`), `null` means unknown and `[]` means known to be none. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
@@ -56,7 +56,7 @@ class InputContract(Frozen):
     """What an encoder wants to be fed; the toolkit converts from the store to it."""
 
     leads: tuple[Lead, ...]
-    rates: tuple[int, ...] = Field(description="Hz; the first is the one it was designed for")
+    rates: tuple[StrictInt, ...] = Field(description="Hz; the first is the one it was designed for")
     seconds: float = Field(gt=0, le=10)
     unit: Literal["mV", "uV"]
     normalisation: Literal["none", "center", "zscore-lead", "zscore-record", "minmax-lead"]
@@ -79,7 +79,7 @@ class EncoderCard(Card):
 
     entry_point: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$")
     params: dict[str, Any] = {}
-    dim: int = Field(gt=0)
+    dim: StrictInt = Field(gt=0)
     input: InputContract
     licence: str | None
     reference: str | None
@@ -92,17 +92,17 @@ class TextCard(Card):
     DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"size_gb", "parameters", "languages", "control"}
 
     kind: Literal["huggingface", "use-multilingual", "char-ngram", "random"]
-    dim: int = Field(gt=0)
+    dim: StrictInt = Field(gt=0)
     hub_id: str | None = None
     revision: str | None = None
     pooling: Literal["last_token", "mean", "cls"] | None = None
     layer: Literal["last"] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    max_tokens: int | None = None
+    max_tokens: StrictInt | None = None
     prefix: str = ""
     params: dict[str, Any] = {}
     languages: tuple[str, ...] | None
-    parameters: int | None = None
+    parameters: StrictInt | None = None
     size_gb: float | None = None
     control: bool = False
     licence: str | None
@@ -125,7 +125,7 @@ class DatasetCard(Card):
     DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"boards", "public", "builtin"}
 
     entry_point: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$")
-    version: int = Field(gt=0)
+    version: StrictInt = Field(gt=0)
     params: dict[str, Any] = {}
     labels: str = "labels98.csv"
     label_column: str | None = None
@@ -150,7 +150,7 @@ class TaskCard(Card):
 
     KIND: ClassVar[str] = "task"
 
-    version: int = Field(gt=0)
+    version: StrictInt = Field(gt=0)
     changelog: tuple[str, ...]
     kind: Literal["retrieval", "zero_shot"]
     labels: str
@@ -179,7 +179,7 @@ class PromptSet(Card):
 
     KIND: ClassVar[str] = "prompt set"
 
-    version: int = Field(gt=0)
+    version: StrictInt = Field(gt=0)
     templates: dict[Language, str]
     joiners: dict[Language, str]
 
@@ -200,17 +200,51 @@ def problems_of(error: ValidationError) -> str:
     )
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping, read by the safe loader."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """A YAML file whose top level is a mapping, read by the safe loader; a key that stands twice is an error."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - it is a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        loader = _LOADER(path.read_text(encoding="utf-8"))
+        try:
+            tree = loader.get_single_node()
+            twice = _doubled_key(tree)
+            data = None if tree is None or twice else loader.construct_document(tree)
+        finally:
+            loader.dispose()
+    except OSError as error:
+        raise EcgbenchError(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that is none
         detail = " ".join(str(error).split())
         raise EcgbenchError(f"{path} is not readable as YAML: {detail}") from None
+    if twice:
+        line = twice.start_mark.line + 1
+        raise EcgbenchError(f"{path}, line {line}: the key '{twice.value}' stands there a second time: keep one.")
     if not isinstance(data, dict):
         raise EcgbenchError(f"{path} holds no card: a YAML mapping is expected at the top level.")
     return data
+
+
+def _doubled_key(tree: yaml.Node | None) -> yaml.ScalarNode | None:
+    """The first key that stands twice in one mapping (YAML forbids it, the loader would silently keep the last)."""
+    waiting, visited = [tree], set()
+    while waiting:
+        node = waiting.pop()
+        if node in visited or not isinstance(node, yaml.CollectionNode):
+            continue
+        visited.add(node)  # an alias may lead back to where it stands
+        if isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
+            continue
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    return key
+                seen.add((key.tag, key.value))
+        waiting += [value for _, value in reversed(node.value)]
+    return None
 
 
 def read_card(kind: type[C], path: Path) -> C:
@@ -222,4 +256,8 @@ def read_card(kind: type[C], path: Path) -> C:
         raise EcgbenchError(f"{kind.KIND} card {path}: {problems_of(error)}") from None
     if card.name != path.stem:
         raise EcgbenchError(f"{kind.KIND} card {path}: name is '{card.name}', but the file is named '{path.stem}'.")
+    try:
+        hash_of(card.identity())
+    except ValueError as error:
+        raise EcgbenchError(f"{kind.KIND} card {path}: params holds what JSON has no form for: {error}") from None
     return card

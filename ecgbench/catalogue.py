@@ -56,7 +56,8 @@ def card_paths(kind: type[Card]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in card_folders():
         for path in sorted((folder / FOLDERS[kind]).glob("*.yaml")):
-            found[path.stem] = path
+            if not path.is_dir():  # a dangling link is no folder: it is listed, and broken
+                found[path.stem] = path
     return dict(sorted(found.items()))
 
 

@@ -28,6 +28,13 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def process_umask() -> int:
+    """The permissions that the user keeps from others: temporary files are made private, and opened only this far."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target` that becomes `target` when the block ends well, and is removed when it
@@ -40,7 +47,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~process_umask())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -54,5 +61,5 @@ def write_text(target: Path, text: str) -> None:
 
 def cache_folder(*parts: str) -> Path:
     """A folder of the toolkit's cache: `$ECGBENCH_CACHE`, else `~/.cache/ecgbench`. Not created here."""
-    root = os.environ.get("ECGBENCH_CACHE") or str(Path.home() / ".cache" / "ecgbench")
-    return Path(root, *parts)
+    root = os.environ.get("ECGBENCH_CACHE") or "~/.cache/ecgbench"
+    return Path(os.path.expanduser(root), *parts)  # noqa: PTH111 - Path.expanduser raises where there is no home

@@ -73,8 +73,11 @@ class LabelBank:
 
 def read_label_table(path: Path) -> LabelBank:
     """Read a label table: UTF-8 CSV with at least `id`, `label_en`, `label_ja`."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = list(csv.DictReader(handle, strict=True))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            rows = list(csv.DictReader(handle, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EcgbenchError(f"label table {path} is not readable as CSV in UTF-8: {error}.") from None
     missing = [c for c in ("id", "label_en", "label_ja") if not rows or c not in rows[0]]
     if missing:
         raise EcgbenchError(f"label table {path} lacks the column {' and '.join(missing)}.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StrictInt, ValidationError
 
 from ecgbench.cards import Frozen, Language, problems_of, read_yaml
 from ecgbench.catalogue import card_folders
@@ -32,14 +32,14 @@ class Recipe(Frozen):
     text_geometry: Literal["none", "center", "standardize"] = Field(
         description="what is done to the tower's vectors, fitted on the training prompts"
     )
-    rate: int | None = Field(description="Hz fed to the encoder; null: the first rate of its card", gt=0)
-    head_dim: int = Field(gt=0, description="the common dimension of both heads")
+    rate: StrictInt | None = Field(description="Hz fed to the encoder; null: the first rate of its card", gt=0)
+    head_dim: StrictInt = Field(gt=0, description="the common dimension of both heads")
     head_bias: bool
     temperature: float = Field(gt=0)
     temperature_learned: bool
     temperature_floor: float = Field(gt=0)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
+    epochs: StrictInt = Field(ge=1)
+    batch_size: StrictInt = Field(ge=2)
     drop_last: bool
     optimizer: Literal["adamw"]
     learning_rate: float = Field(gt=0)
@@ -55,7 +55,7 @@ class Recipe(Frozen):
     gradient_clip: float = Field(gt=0)
     precision: Literal["fp32", "bf16"]
     memory_format: Literal["contiguous", "channels_last"]
-    threads: int = Field(ge=1)
+    threads: StrictInt = Field(ge=1)
     checkpoint: Literal["last"]
 
     @property
@@ -83,7 +83,7 @@ class RecipeFile(Frozen):
     """A recipe with where each value comes from."""
 
     name: str
-    version: int = Field(gt=0)
+    version: StrictInt = Field(gt=0)
     summary: str
     stated: tuple[Stated, ...]
     assumed: tuple[Assumed, ...]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ecgbench.cards import Language, Mapping, problems_of
 from ecgbench.errors import EcgbenchError
-from ecgbench.files import hash_of, write_text
+from ecgbench.files import canonical_json, hash_of, write_text
 
 RESULT_SCHEMA = 1
 PROTOCOL_VERSION = 1
@@ -165,11 +165,49 @@ class Result(Part):
     def _sound(self) -> Result:
         if self.run_id != run_id_of(self.identity):
             raise ValueError("run_id is not the hash of identity: the file was edited")
+        for field, told, decided in self._told_twice():
+            if canonical_json(told) != canonical_json(decided):
+                raise ValueError(f"{field} and identity differ: the file was edited")
         if self.status == "failed" and (not self.reason or self.tasks):
             raise ValueError("a failed run needs a reason and has no scores")
         if self.status == "ok" and not self.tasks:
             raise ValueError("a run that is ok needs scores")
         return self
+
+    def _told_twice(self) -> list[tuple[str, Any, Any]]:
+        """The fields that follow from `identity`: name, value, and what identity makes it."""
+        identity = self.identity
+        encoder, text, recipe = (_fields(identity.get(name)) for name in ("encoder", "text", "recipe"))
+        return [
+            ("seed", self.seed, identity.get("seed")),
+            ("encoder.card", self.encoder.card, encoder.get("card")),
+            ("encoder.source", self.encoder.source, encoder.get("source")),
+            ("text.identity", self.text.identity, text),
+            ("text.name", self.text.name, text.get("name")),
+            ("data.data_hash", self.data.data_hash, identity.get("data_hash")),
+            ("data.splits_hash", self.data.splits_hash, identity.get("splits_hash")),
+            ("recipe.fields", self.recipe.fields, recipe),
+            ("recipe.hash", self.recipe.hash, hash_of(recipe)),
+            ("control", self.control, control_of(recipe)),
+            (
+                "comparable",
+                {task: each.model_dump(mode="json") for task, each in self.comparable.items()},
+                identity.get("tasks"),
+            ),
+            ('settings["prompts_hash"]', self.settings.get("prompts_hash"), identity.get("prompts")),
+        ]
+
+
+def control_of(recipe: dict[str, Any]) -> Literal["none", "frozen-random", "supervised"]:
+    """Which control a run with these recipe fields is: `objective` says supervised, `train_encoder` false says
+    frozen-random, all others are none."""
+    if recipe.get("objective") == "supervised":
+        return "supervised"
+    return "frozen-random" if recipe.get("train_encoder") is False else "none"
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    return part if isinstance(part, dict) else {}
 
 
 def run_id_of(identity: dict[str, Any]) -> str:

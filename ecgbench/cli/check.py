@@ -1,53 +1,128 @@
-"""`ecgbench check`: every card held to its contract; `--load` also builds the encoders."""
+"""`ecgbench check`: every card held to its contract and to what it names; `--load` also builds the encoders."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import csv
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from ecgbench.cli.tables import table
 from ecgbench.errors import EcgbenchError
 
+if TYPE_CHECKING:
+    from ecgbench.cards import Card, DatasetCard, PromptSet, TaskCard
+    from ecgbench.recipe import RecipeFile
+
 Line = tuple[str, str, str, str]
 """kind, name, ok / warning / FAULT, what it is."""
 
+UNREADABLE = (EcgbenchError, OSError, UnicodeDecodeError, csv.Error)
+"""What reading a card, or a file that it names, may raise."""
 
-def card_lines(only: set[str]) -> list[Line]:
-    """One line a card: what is wrong with it, or what a user should know."""
-    from ecgbench.cards import Card, DatasetCard, EncoderCard, TaskCard, TextCard
-    from ecgbench.catalogue import FOLDERS, all_cards
-    from ecgbench.entry_points import source_hash
+T = TypeVar("T")
+
+
+class Faults(list[str]):
+    """What is wrong with one card, each fault a sentence."""
+
+    def attempt(self, work: Callable[..., T], *given: object) -> T | None:
+        """What `work` returns, or None with its error noted."""
+        try:
+            return work(*given)
+        except UNREADABLE as error:
+            self.append(str(error))
+            return None
+
+
+def task_faults(card: TaskCard) -> Faults:
+    """Its metrics, label table, mappings, prompt set, and its class names in every language of the prompt set."""
+    from ecgbench.cards import PromptSet
+    from ecgbench.catalogue import load_card
+    from ecgbench.evaluation.metrics import metric_named
     from ecgbench.evaluation.targets import finding_to_class
     from ecgbench.findings import label_bank
-    from ecgbench.recipe import load_recipe_file, recipe_paths
+    from ecgbench.text.prompts import class_prompts
 
-    def verdict(card: Card) -> tuple[str, str]:
-        try:
-            if isinstance(card, (EncoderCard, DatasetCard)):
-                source_hash(card, card.entry_point)
-            if isinstance(card, TaskCard):
-                for mapping in card.mappings:
-                    finding_to_class(card, label_bank(card.labels), mapping)
-            if isinstance(card, TextCard) and card.revision == "main":
-                return "warning", "revision: main is not pinned, the weights behind it may change"
-        except EcgbenchError as error:
-            return "FAULT", str(error)
-        return "ok", ""
+    faults = Faults()
+    for metric in card.metrics:
+        faults.attempt(metric_named, metric)
+    bank = faults.attempt(label_bank, card.labels)
+    prompt_set = faults.attempt(load_card, PromptSet, card.prompt_set)
+    for mapping in card.mappings if bank else ():
+        faults.attempt(finding_to_class, card, bank, mapping)
+    for language in prompt_set.templates if bank and prompt_set else ():
+        faults.attempt(class_prompts, card, prompt_set, bank, language)
+    return faults
+
+
+def dataset_faults(card: DatasetCard) -> Faults:
+    """Its code, its label table and the column it labels by."""
+    from ecgbench.entry_points import source_hash
+    from ecgbench.findings import label_bank
+
+    faults = Faults()
+    faults.attempt(source_hash, card, card.entry_point)
+    bank = faults.attempt(label_bank, card.labels)
+    if bank and card.label_column is not None:
+        faults.attempt(bank.column, card.label_column)
+    return faults
+
+
+def recipe_faults(name: str) -> Faults:
+    """Its fields, and a sentence in its language in its prompt set."""
+    from ecgbench.cards import PromptSet
+    from ecgbench.catalogue import load_card
+    from ecgbench.recipe import load_recipe_file
+    from ecgbench.text.prompts import prompt_of
+
+    faults = Faults()
+    file: RecipeFile | None = faults.attempt(load_recipe_file, name)
+    recipe = faults.attempt(file.resolve) if file else None
+    prompt_set: PromptSet | None = faults.attempt(load_card, PromptSet, recipe.prompt_set) if recipe else None
+    if recipe and prompt_set:
+        faults.attempt(prompt_of, prompt_set, recipe.language, [name])
+    return faults
+
+
+def card_faults(card: Card) -> Faults:
+    """What is wrong with what a readable card names."""
+    from ecgbench.cards import DatasetCard, EncoderCard, TaskCard
+    from ecgbench.entry_points import source_hash
+
+    if isinstance(card, TaskCard):
+        return task_faults(card)
+    if isinstance(card, DatasetCard):
+        return dataset_faults(card)
+    faults = Faults()
+    if isinstance(card, EncoderCard):
+        faults.attempt(source_hash, card, card.entry_point)
+    return faults
+
+
+def card_lines(only: set[str]) -> list[Line]:
+    """A line for each fault of a card; one line for a card without: what a user should know."""
+    from ecgbench.cards import TextCard
+    from ecgbench.catalogue import FOLDERS, all_cards
+    from ecgbench.recipe import recipe_paths
+
+    def fault_lines(kind: str, name: str, faults: list[str]) -> list[Line]:
+        return [(kind, name, "FAULT", fault) for fault in faults] or [(kind, name, "ok", "")]
+
+    def lines_of(card: Card) -> list[Line]:
+        if isinstance(card, TextCard) and card.revision == "main":
+            return [(card.KIND, card.name, "warning", "revision: main is not pinned, the weights behind it may change")]
+        return fault_lines(card.KIND, card.name, card_faults(card))
 
     lines: list[Line] = []
     for kind in FOLDERS:
         cards, broken = all_cards(kind)
-        lines += [(kind.KIND, card.name, *verdict(card)) for card in cards if not only or card.name in only]
+        for card in cards:
+            lines += lines_of(card) if not only or card.name in only else []
         lines += [(kind.KIND, b.name, "FAULT", b.reason) for b in broken if not only or b.name in only]
     for name in recipe_paths():
-        if only and name not in only:
-            continue
-        try:
-            load_recipe_file(name).resolve()
-            lines.append(("recipe", name, "ok", ""))
-        except EcgbenchError as error:
-            lines.append(("recipe", name, "FAULT", str(error)))
+        lines += fault_lines("recipe", name, recipe_faults(name)) if not only or name in only else []
     return lines
 
 
@@ -86,7 +161,8 @@ def check(
     typer.echo(table(["kind", "name", "", "what"], lines))
     faults = sum(state == "FAULT" for _, _, state, _ in lines)
     warnings = sum(state == "warning" for _, _, state, _ in lines)
-    typer.echo(f"\n{len(lines)} checked, {faults} faults, {warnings} warnings")
+    checked = len({(kind, name) for kind, name, _, _ in lines})
+    typer.echo(f"\n{checked} checked, {faults} faults, {warnings} warnings")
     if faults:
         raise typer.Exit(1)
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ecgbench.cards import Card, DatasetCard, EncoderCard, TaskCard, TextCard
-from ecgbench.catalogue import all_cards
+from ecgbench.catalogue import BrokenCard, all_cards
+from ecgbench.cli.check import UNREADABLE
 from ecgbench.cli.tables import table
 from ecgbench.errors import EcgbenchError, unknown_name
+from ecgbench.findings import label_bank
 
 Row = dict[str, Any]
 
@@ -46,13 +48,18 @@ def dataset_rows() -> list[Row]:
 
 
 def task_rows() -> list[Row]:
-    from ecgbench.findings import label_bank
-
     cards, broken = all_cards(TaskCard)
-    rows = [
-        {"name": c.name, "version": c.version, "kind": c.kind, "classes": len(c.classes) or len(label_bank(c.labels)),
-         "primary": c.primary, "summary": c.summary, **_of(c)} for c in cards
-    ]  # fmt: skip
+    rows: list[Row] = []
+    for c in cards:
+        try:
+            classes = len(c.classes) or len(label_bank(c.labels))
+        except UNREADABLE as error:
+            broken.append(BrokenCard(c.name, Path(str(c.path)), str(error)))
+            continue
+        rows.append(
+            {"name": c.name, "version": c.version, "kind": c.kind, "classes": classes, "primary": c.primary,
+             "summary": c.summary, **_of(c)}
+        )  # fmt: skip
     return rows + _broken(broken)
 
 
@@ -108,7 +115,7 @@ def _of(card: Card) -> Row:
     return {"path": str(card.path), "hash": card.hash}
 
 
-def _broken(broken: list[Any]) -> list[Row]:
+def _broken(broken: list[BrokenCard]) -> list[Row]:
     return [{"name": b.name, "summary": f"BROKEN: {b.reason}", "path": str(b.path), "hash": None} for b in broken]
 
 

@@ -1,6 +1,7 @@
 """`ecgbench`: the verbs put together, and errors turned into one line and an exit code.
 
-Exit 0: done. 1: a run, or a check, failed. 2: the request was wrong. 130: stopped by Ctrl-C.
+Exit 0: done. 1: a run, or a check, failed, or the disk refused (full, no permission). 2: the request was wrong.
+130: stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ecgbench.cli import check, doctor, leaderboard, listing, run, show
+from ecgbench.cli import check, compare, doctor, leaderboard, listing, rescore, run, show
 from ecgbench.errors import EcgbenchError, RunFailedError
 
 app = typer.Typer(
@@ -50,7 +51,7 @@ def overall(
         typer.echo(context.get_help())
 
 
-for module in (run, listing, show, check, leaderboard, doctor):
+for module in (run, listing, show, check, rescore, compare, leaderboard, doctor):
     module.add_to(app)
 
 
@@ -77,6 +78,11 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader of our output has gone; nothing more to say
         return 0
+    except OSError as error:
+        if error.strerror is None:  # raised by a library with words of its own, not by the system
+            raise
+        where = f" '{os.fsdecode(error.filename)}'" if isinstance(error.filename, (str, bytes)) else ""
+        return _end(f"cannot read or write{where}: {error.strerror}.", 1)
 
 
 def _end(message: str, code: int) -> int:

@@ -131,8 +131,9 @@ def run(
     from ecgbench.pipeline.request import make_request
 
     request = make_request(
-        encoder=encoder, text=text, data=data, recipe=recipe, tasks=tuple(filter(None, tasks.split(","))), language=lang,
-        mapping=mapping, epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
+        encoder=encoder, text=text, data=data, recipe=recipe,
+        tasks=tuple(filter(None, map(str.strip, tasks.split(",")))), language=lang, mapping=mapping,
+        epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
     )  # fmt: skip
     if resume and again:
         raise EcgbenchError("--resume and --again were both given: go on with a run, or start it anew, not both.")
@@ -143,7 +144,8 @@ def run(
     try:
         result = execute(request, out, again=again, resume=resume, reporter=terminal)
     except StoppedError as stop:
-        terminal.say(f"ecgbench: {stop}; a checkpoint is kept: the same command with --resume goes on.")
+        instead = " in place of --again" if again else ""
+        terminal.say(f"ecgbench: {stop}; a checkpoint is kept: the same command with --resume{instead} goes on.")
         raise typer.Exit(130) from None
     typer.echo(result_text(result) if as_json else result_tables(result), nl=not as_json)
     terminal.say(f"Result: {out / result.run_id / 'result.json'}")

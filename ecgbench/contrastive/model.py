@@ -41,7 +41,7 @@ class ContrastiveModel(nn.Module):
 
     @property
     def temperature(self) -> float:
-        return math.exp(-self.logit_scale.detach().clamp(max=self.max_logit_scale).item())
+        return math.exp(-self.logit_scale.detach().item())
 
     def embed_ecg(self, ecg: Tensor) -> Tensor:
         """Unit vectors (batch, common dimension)."""
@@ -54,8 +54,13 @@ class ContrastiveModel(nn.Module):
     def forward(self, ecg: Tensor, text: Tensor) -> dict[str, Tensor]:
         ecg_vectors, text_vectors = self.embed_ecg(ecg), self.embed_text(text)
         with torch.autocast(ecg.device.type, enabled=False):
-            scale = self.logit_scale.clamp(max=self.max_logit_scale).exp()
-            return {"loss": self.loss(ecg_vectors, text_vectors, scale)}
+            return {"loss": self.loss(ecg_vectors, text_vectors, self.logit_scale.exp())}
+
+    def bound_temperature(self) -> None:
+        """Put the temperature back to its floor, to be called after each step, as CLIP does: bounded inside the loss it would
+        have no gradient beyond the floor and stay there."""
+        with torch.no_grad():
+            self.logit_scale.clamp_(max=self.max_logit_scale)
 
 
 class SupervisedModel(nn.Module):

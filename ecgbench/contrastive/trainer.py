@@ -17,11 +17,14 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from ecgbench.contrastive.data import TrainingSet, keep_batch
 from ecgbench.contrastive.stopping import StoppedError
-from ecgbench.errors import RunFailedError
+from ecgbench.errors import EcgbenchError, RunFailedError
 from ecgbench.recipe import Recipe
 
 CHECKPOINTS = 5
 """How many times a run saves a checkpoint on its way; the last two stay until the run is done."""
+
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+"""Recipe -> Trainer. The Trainer's own `constant` passes over the warm-up."""
 
 COMPLETE = "complete"
 """A file that is written into a checkpoint after everything else: without it a checkpoint is not read back."""
@@ -77,6 +80,17 @@ class _SetEpoch(TrainerCallback):
             train_dataloader.dataset.set_epoch(state.global_step // len(train_dataloader))
 
 
+class _BoundTemperature(TrainerCallback):
+    """Keeps the temperature at or above its floor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if hasattr(self.model, "bound_temperature"):
+            self.model.bound_temperature()
+
+
 class _MarkComplete(TrainerCallback):
     """Marks a checkpoint as whole once the Trainer has written all of it."""
 
@@ -126,7 +140,7 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
         adam_beta1=recipe.beta1,
         adam_beta2=recipe.beta2,
         adam_epsilon=recipe.epsilon,
-        lr_scheduler_type=recipe.schedule,
+        lr_scheduler_type=SCHEDULES[recipe.schedule],
         warmup_steps=round(recipe.warmup_fraction * steps),
         max_grad_norm=recipe.gradient_clip,
         label_smoothing_factor=0.0,
@@ -158,12 +172,13 @@ def train(
 ) -> Trained:
     """Train in place. `folder` is the run's folder: `log.jsonl` and `checkpoints/` are written there.
 
-    StoppedError after Ctrl-C (a checkpoint is there), RunFailedError where the loss is not finite or memory ran out.
+    StoppedError after Ctrl-C (a checkpoint is there), RunFailedError where the loss is not finite or memory ran out,
+    EcgbenchError where there is no whole checkpoint to resume from.
     """
-    if len(data) < recipe.batch_size:
-        raise RunFailedError(f"{len(data)} training records are fewer than one batch of {recipe.batch_size}.")
     checkpoints = folder / "checkpoints"
     last = _last_whole_checkpoint(checkpoints) if resume else None
+    if resume and last is None:
+        raise EcgbenchError(f"there is no whole checkpoint in {checkpoints}: start the run anew with --again.")
     log = folder / "log.jsonl"
     _keep_log_until(log, _step_of(last) if last else 0)
     transformers.utils.logging.set_verbosity_error()
@@ -173,7 +188,7 @@ def train(
         args=training_arguments(recipe, len(data), seed, checkpoints, quiet=quiet),
         train_dataset=data,
         data_collator=keep_batch,
-        callbacks=[_Log(log, model), _SetEpoch(), _MarkComplete(), stopper],
+        callbacks=[_Log(log, model), _SetEpoch(), _BoundTemperature(model), _MarkComplete(), stopper],
     )
     trainer.recipe = recipe
     _only_progress_bar(trainer)
@@ -186,7 +201,9 @@ def train(
         ) from None
     if stopper.asked:
         raise StoppedError(f"stopped at step {trainer.state.global_step}")
-    if not math.isfinite(outcome.training_loss) or not all(torch.isfinite(p).all() for p in model.parameters()):
+    if not math.isfinite(outcome.training_loss) or not all(
+        torch.isfinite(value).all() for value in model.state_dict().values()
+    ):
         raise RunFailedError("the weights are not finite after training: the run diverged.")
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     return Trained(trainer.state.global_step, losses[-1] if losses else None)

@@ -14,12 +14,13 @@ import numpy as np
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.recording import LEADS, Entry
-from ecgbench.ecg.sources import Source, open_source
+from ecgbench.ecg.sources import Source, open_source, source_path
 from ecgbench.ecg.standardise import StoredSignal, to_store
 from ecgbench.ecg.store import LABEL_SEPARATOR, SPLITS, STORE_FORMAT, Manifest, Store, data_hash_of, shard_name
 from ecgbench.ecg.wfdb_file import DamagedRecordError
+from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError
-from ecgbench.files import cache_folder, hash_of, write_text
+from ecgbench.files import cache_folder, hash_of, process_umask, write_text
 from ecgbench.findings import label_bank
 
 SHARD_RECORDS = 2048
@@ -46,15 +47,33 @@ class _Tally:
 def store_for(spec: str, progress: Progress | None = None) -> Store:
     """The store of a SOURCE: a built store's folder is opened; else the store is built once into the cache, under the
     fingerprint of its source, and opened from there."""
-    folder = Path(spec).expanduser()
+    folder, made_from = _store_folder(spec)
+    if made_from and not (folder / "manifest.json").is_file():
+        build_store(*made_from, folder, progress)
+    return Store(folder)
+
+
+def store_is_built(spec: str) -> bool:
+    """Whether `store_for` would only have to open a folder."""
+    return (_store_folder(spec)[0] / "manifest.json").is_file()
+
+
+def _store_folder(spec: str) -> tuple[Path, tuple[DatasetCard, Source] | None]:
+    """The folder of a SOURCE's store, and what it is made from where it is not a built store itself."""
+    folder = source_path(spec)
     if (folder / "manifest.json").is_file():
-        return Store(folder)
+        return folder, None
     card, source = open_source(spec)
-    key = hash_of([STORE_FORMAT, card.hash, label_bank(card.labels).hash, source.fingerprint()])[:16]
-    target = cache_folder("stores", f"{card.name}-{key}")
-    if not (target / "manifest.json").is_file():
-        build_store(card, source, target, progress)
-    return Store(target)
+    code = [source_hash(card, card.entry_point), _reading_code()]
+    key = hash_of([STORE_FORMAT, card.hash, label_bank(card.labels).hash, source.fingerprint(), code])
+    return cache_folder("stores", f"{card.name}-{key[:16]}"), (card, source)
+
+
+def _reading_code() -> str:
+    """The hash of all that turns sources into stores here: while it is worked on, no store of yesterday's is served."""
+    room = Path(__file__).parent
+    files = sorted([*room.rglob("*.py"), *room.rglob("*.yaml")])
+    return hash_of([[str(path.relative_to(room)), path.read_text(encoding="utf-8")] for path in files])
 
 
 def build_store(card: DatasetCard, source: Source, target: Path, progress: Progress | None = None) -> None:
@@ -69,10 +88,12 @@ def build_store(card: DatasetCard, source: Source, target: Path, progress: Progr
         _write_index(workplace / "index.csv", kept)
         manifest = _manifest(card, kept, tally, duplicates, shards, signals_sha256)
         write_text(workplace / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
-        workplace.chmod(0o755)
-        if (target / "manifest.json").is_file():  # another process was first, with the same content
-            return
-        workplace.rename(target)
+        workplace.chmod(0o777 & ~process_umask())
+        try:
+            workplace.rename(target)
+        except OSError:
+            if not (target / "manifest.json").is_file():  # else another process was first, with the same content
+                raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ecgbench.ecg.store import Store
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import atomic_path, cache_folder, hash_of
 
-INPUT_VERSION = 1
+INPUT_VERSION = 2
 """Raised when the conversion below gives other numbers."""
 
 CHUNK = 128
@@ -36,38 +37,59 @@ def input_samples(contract: InputContract, rate: int) -> int:
     return round(contract.seconds * rate)
 
 
-def convert(signals: np.ndarray, lead_masks: np.ndarray, contract: InputContract, rate: int) -> np.ndarray:
-    """Signals in mV (n, 12, samples at 500 Hz), real leads (n, 12) -> float32 (n, leads, samples) as the card asks.
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a store: `signals` float32 mV (n, 12, samples at 500 Hz), `real_leads` bool (n, 12), `valid_samples`
+    (n,) at 500 Hz, the rest being padding, and `names` for messages."""
+
+    signals: np.ndarray
+    real_leads: np.ndarray
+    valid_samples: np.ndarray
+    names: Sequence[str]
+
+
+def convert(batch: Batch, contract: InputContract, rate: int) -> np.ndarray:
+    """A batch -> float32 (n, leads, samples) as the card asks; padding and missing leads are 0 and count in no mean.
 
     EcgbenchError where the card refuses missing leads and a record lacks one that it needs.
     """
     columns = [LEADS.index(lead) for lead in contract.leads]
+    signals, lead_masks = batch.signals, batch.real_leads
     if contract.missing_lead == "refuse" and not lead_masks[:, columns].all():
         row, column = np.argwhere(~lead_masks[:, columns])[0]
         raise EcgbenchError(
-            f"record {row} of this batch lacks lead {contract.leads[column]}, which the encoder's card does not allow to be missing."
+            f"record {batch.names[row]} lacks lead {contract.leads[column]}, which the encoder's card does not allow to be missing."
         )
     at_rate = resample(signals[:, columns].astype(np.float64), STORE_RATE, rate)[..., : input_samples(contract, rate)]
     scaled = at_rate * (1000.0 if contract.unit == "uV" else 1.0)
-    out = _normalised(scaled, contract.normalisation)
-    out[~lead_masks[:, columns]] = 0.0
-    return out.astype(np.float32)
+    ends = -(-batch.valid_samples * rate // STORE_RATE)  # rounded up
+    valid = ends[:, None, None] > np.arange(scaled.shape[-1])
+    valid = valid & lead_masks[:, columns, None]
+    if valid.all():
+        return _normalised(scaled, contract.normalisation).astype(np.float32)
+    masked = np.ma.masked_array(scaled, ~valid)
+    return np.ma.filled(_normalised(masked, contract.normalisation), 0.0).astype(np.float32)
 
 
 def _normalised(x: np.ndarray, how: str) -> np.ndarray:
     """`center`: each lead's mean taken away. `zscore-lead` / `zscore-record`: and divided by the standard deviation of the
-    lead / of all leads of the record. `minmax-lead`: each lead to 0..1. A flat signal becomes 0."""
+    lead / of all leads of the record. `minmax-lead`: each lead to 0..1. A flat signal becomes 0. Masked samples take no part."""
     if how == "none":
         return x
     if how == "minmax-lead":
         low, high = x.min(-1, keepdims=True), x.max(-1, keepdims=True)
-        return np.divide(x - low, high - low, out=np.zeros_like(x), where=high > low)
+        return _divided(x - low, high - low)
     centered = x - x.mean(-1, keepdims=True)
     if how == "center":
-        return np.asarray(centered)
+        return np.asanyarray(centered)
     axes = (-1,) if how == "zscore-lead" else (-2, -1)
     spread = np.sqrt((centered**2).mean(axes, keepdims=True))
-    return np.divide(centered, spread, out=np.zeros_like(centered), where=spread > 0)
+    return _divided(centered, spread)
+
+
+def _divided(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """x / by, and 0 where `by` is 0."""
+    return np.asanyarray(x / np.where(by > 0, by, 1.0) * (by > 0))
 
 
 def encoder_inputs(
@@ -96,12 +118,14 @@ def _write_inputs(
     shape: tuple[int, int, int],
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    masks = store.lead_masks()
+    masks, valid = store.lead_masks(), store.records["valid_samples"].to_numpy()
+    names = store.records["record"].tolist()
     with atomic_path(path) as temporary:
         out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
         for start in range(0, len(store), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(store)))
-            out[rows] = convert(store.signals(rows), masks[rows], contract, rate)
+            batch = Batch(store.signals(rows), masks[rows], valid[rows], [names[row] for row in rows])
+            out[rows] = convert(batch, contract, rate)
             if progress:
                 progress(int(rows[-1]) + 1, len(store))
         out.flush()

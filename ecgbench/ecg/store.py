@@ -61,6 +61,7 @@ class Store:
         self._shards = [self._map_shard(number, rows) for number, rows in enumerate(self.manifest.shards)]
         self._starts = np.cumsum([0, *self.manifest.shards])
         self.records = self._read_index()
+        self._check_index()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -159,6 +160,17 @@ class Store:
         table["position"] = table["position"].astype(np.int64)
         table["valid_samples"] = table["valid_samples"].astype(np.int64)
         return table
+
+    def _check_index(self) -> None:
+        """The index must be the one that the manifest's data hash was taken of, and keep patients apart."""
+        t, about = self.records, self.manifest
+        rows = list(zip(t["record"], t["source_sha256"], self.findings(), t["split"], strict=True))
+        if data_hash_of(about.name, about.version, rows) != about.data_hash:
+            raise EcgbenchError(f"store '{self.folder}': index.csv is not the one that was built: build it again.")
+        in_two = t.groupby("patient")["split"].nunique()
+        if (in_two > 1).any():
+            patient = in_two[in_two > 1].index[0]
+            raise EcgbenchError(f"store '{self.folder}': patient {patient} is in two splits: build it again.")
 
 
 def shard_name(number: int) -> str:

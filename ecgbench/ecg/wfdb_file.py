@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def read_wfdb(record: Path) -> tuple[dict[str, np.ndarray], float]:
     try:
         read = wfdb.rdrecord(str(record), physical=False)
     except Exception as error:  # the library raises many types on a damaged file
-        raise DamagedRecordError(f"{type(error).__name__}: {' '.join(str(error).split())[:160]}") from None
+        said = _without_folder(str(error), record.parent)
+        raise DamagedRecordError(f"{type(error).__name__}: {' '.join(said.split())[:160]}") from None
     digital = read.d_signal
     if digital is None or digital.shape[0] == 0:
         raise DamagedRecordError("the file holds no samples")
@@ -45,6 +47,17 @@ def read_wfdb(record: Path) -> tuple[dict[str, np.ndarray], float]:
             raise DamagedRecordError(f"lead {lead} has gain 0")
         leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * _MV_PER_UNIT[unit]
     return leads, float(read.fs)
+
+
+def _without_folder(message: str, folder: Path) -> str:
+    """The message with the files of `folder` named alone: reasons are published, a user's folders are not."""
+    forms = {os.fspath(folder), os.path.normpath(folder.absolute()), os.path.realpath(folder)}
+    forms |= {repr(form)[1:-1] for form in forms}  # the system's own messages quote the path
+    for form in sorted(forms, key=len, reverse=True):
+        message = message.replace(form.rstrip(os.sep) + os.sep, "")
+        if Path(form).is_absolute():
+            message = message.replace(form, "its folder")
+    return message
 
 
 def _check_samples(samples: np.ndarray, lead: str, file_format: str, checksum: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
 from ecgbench.files import hash_file
 from ecgbench.leaderboard.replay import Replay, Replays
-from ecgbench.leaderboard.verify import mismatches
+from ecgbench.leaderboard.verify import clashes, mismatches
 from ecgbench.results import Result, TaskScore, read_result
 
 Reference = Literal["majority", "untrained"]
@@ -83,7 +84,7 @@ def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Sub
     """Every result under a folder, sorted by where it lies, and those that stand on no board, with reasons.
 
     A result stands if its file validates, its run did not fail, and the scores beside it, where there are
-    any, give the counts and metrics that it claims, on the same test rows as the other results of the data.
+    any, give the numbers that it claims, on the same test rows as the other results of the data.
     """
     if not results_dir.is_dir():
         raise EcgbenchError(
@@ -143,7 +144,7 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
     nameless = sorted({task for task, _, _ in submission.parts()} - set(comparable))
     if nameless:
         return [f"{task} has no entry in `comparable`" for task in nameless]
-    found: list[str] = []
+    found = clashes(submission.result)
     rows: dict[str, set[str]] = defaultdict(set)
     for task, reference, score in submission.parts():
         card = replays.card(task, comparable[task])
@@ -157,31 +158,40 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
 
 
 def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Submission], list[LeftOut]]:
-    """Leave out scores of other test rows than most results of the same data and task have.
+    """Leave out what has other test rows, or another count of records left out of the task, than most results of
+    the same data and task have.
 
     Paired resamples are only paired on the same patients. Equal data hashes promise equal rows, so a
     difference means that a file is not what it says.
     """
     rows: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    excluded: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
     for each in submissions:
-        for task, identity in each.result.comparable.items():
-            replay = replayed(each, task, None, replays) if task in each.result.tasks else None
+        for task, score in each.result.tasks.items():
+            identity = each.result.comparable[task]
+            same = (each.result.data.data_hash, task, identity.labels, identity.mapping)
+            excluded[same][each.where] = score.n_excluded
+            replay = replayed(each, task, None, replays)
             if replay:
-                same = (each.result.data.data_hash, task, identity.labels, identity.mapping)
                 rows[same][each.where] = replay.test_rows
+    reasons = {
+        where: f"its n_excluded of {task} is another than that of the other results with the same data_hash."
+        for where, task in _strange(excluded).items()
+    }
+    reasons |= {
+        where: f"its scores of {task} are of other test records, patients or labels than those "
+        "of the other results with the same data_hash."
+        for where, task in _strange(rows).items()
+    }
+    left_out = [LeftOut(each.where, reasons[each.where], each.board) for each in submissions if each.where in reasons]
+    return [each for each in submissions if each.where not in reasons], left_out
+
+
+def _strange(found: Mapping[tuple[str, ...], Mapping[str, str | int]]) -> dict[str, str]:
+    """Where -> task, of each result whose value is not the usual one of its data and task."""
     strange: dict[str, str] = {}
-    for (_, task, *_), found in sorted(rows.items()):
-        counts = Counter(found.values())
-        usual = min(counts, key=lambda key: (-counts[key], key))
-        strange.update({where: task for where, own in found.items() if own != usual})
-    left_out = [
-        LeftOut(
-            each.where,
-            f"its scores of {strange[each.where]} are of other test records, patients or labels than those "
-            "of the other results with the same data_hash.",
-            each.board,
-        )
-        for each in submissions
-        if each.where in strange
-    ]
-    return [each for each in submissions if each.where not in strange], left_out
+    for (_, task, *_), values in sorted(found.items()):
+        counts = Counter(values.values())
+        usual = min(counts, key=lambda value: (-counts[value], value))
+        strange.update({where: task for where, own in values.items() if own != usual})
+    return strange

@@ -1,4 +1,4 @@
-"""What a scores file gives: its metrics, the room that rounding leaves them, and bootstrap replicates."""
+"""What a scores file gives: its numbers, the room that rounding leaves them, and bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from ecgbench.cards import TaskCard
 from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.bootstrap import patient_weights, with_plain
-from ecgbench.evaluation.metrics import Metric, metric_named
+from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
-from ecgbench.evaluation.scoring import tested_rows
+from ecgbench.evaluation.scoring import score_task, tested_rows
 from ecgbench.evaluation.targets import task_key
 from ecgbench.files import hash_file, hash_of
-from ecgbench.results import TaskIdentity
+from ecgbench.leaderboard.bands import Band, bands
+from ecgbench.results import TaskIdentity, TaskScore
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
     """The test rows of a scores file, measured again.
 
-    `test_rows` is a hash over the test records with their patients and labels, in any order. `values` is each
-    metric of the card, `bands` the least and the most it can have been before the scores were rounded
-    to float16. `replicates` (1 + 1000,) holds the plain value and then the bootstrap, for the metrics that
-    boards compare.
+    `test_rows` is a hash over the test records with their patients and labels, in any order. `score` is the
+    task's part of a result as the scores give it (`n_excluded`, of which they know nothing, is 0), `bands` what
+    each of its numbers can have been before the scores were rounded to float16. `replicates` (1 + 1000,) holds
+    the plain value and then the bootstrap, for the metrics that boards compare.
     """
 
     test_rows: str
-    n_records: int
-    n_patients: int
-    n_instances: int
-    instances: dict[str, int]
-    positives: dict[str, int]
-    values: dict[str, float]
-    bands: dict[str, tuple[float, float]]
+    score: TaskScore
+    bands: dict[str, Band]
     replicates: dict[str, np.ndarray]
+
+    @property
+    def n_patients(self) -> int:
+        return self.score.n_patients
 
 
 def compared_metrics(card: TaskCard) -> tuple[str, ...]:
@@ -78,20 +78,12 @@ def replay(scores: Scores, card: TaskCard) -> Replay:
     test = tested_rows(scores, card)
     metrics = [metric_named(name) for name in card.metrics]
     weights = with_plain(patient_weights(test.patient_id))
-    ids = test.class_id.tolist()
     compared = compared_metrics(card)
-    replicates = {m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared}
-    plain = weights[:1]
     return Replay(
         test_rows=_rows_hash(test),
-        n_records=len(test.record_id),
-        n_patients=len(np.unique(test.patient_id)),
-        n_instances=int(test.labels.sum(dtype=np.int64)),
-        instances=dict(zip(ids, test.labels.sum(axis=0, dtype=np.int64).tolist(), strict=True)),
-        positives=dict(zip(ids, (test.labels > 0).sum(axis=0).tolist(), strict=True)),
-        values={m.name: float(m.values(test.scores, test.labels, plain)[0][0]) for m in metrics},
-        bands=_bands(metrics, test.scores, test.labels, plain),
-        replicates=replicates,
+        score=TaskScore.model_validate(score_task(scores, card)),
+        bands=bands(metrics, test, weights),
+        replicates={m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared},
     )
 
 
@@ -106,25 +98,3 @@ def _rows_hash(test: Scores) -> str:
             test.labels[order].tolist(),
         ]
     )
-
-
-def _bands(
-    metrics: list[Metric], scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> dict[str, tuple[float, float]]:
-    """Metric -> the least and the most that the scores can have given before they were rounded to float16.
-
-    Rounding moves a score by half a spacing at most, so the most is reached with every true class that much
-    higher and every other class that much lower, the least the other way round. On few records one tie that
-    rounding made is worth more than any fixed tolerance. Scores that are no float16 numbers were not rounded:
-    their band is a point.
-    """
-    coarse = scores.astype(np.float16)
-    rounded = np.array_equal(coarse.astype(np.float32), scores)
-    half = np.spacing(np.abs(coarse)).astype(np.float64) / 2 if rounded else np.zeros(scores.shape)
-    towards = np.where(labels > 0, half, -half)
-    exact = scores.astype(np.float64)
-    ends = [
-        {m.name: float(m.values(moved, labels, weights)[0][0]) for m in metrics}
-        for moved in (exact - towards, exact + towards)
-    ]
-    return {m.name: (ends[0][m.name], ends[1][m.name]) for m in metrics}

@@ -35,6 +35,7 @@ class Side:
         self.encoder_parameters = count_parameters(encoder)
         self.model = model
         self.facts: dict[str, Any] = {}
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         if prepared.request.recipe.memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -117,6 +118,8 @@ def build_side(prepared: Prepared) -> Side:
     """The freshly initialised model of a run, from the run's seed."""
     request, recipe = prepared.request, prepared.request.recipe
     torch.set_num_threads(recipe.threads)
+    # fp32 means fp32: left alone, cuDNN's convolutions take TF32 on a GPU.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     set_seed(request.seed)
     encoder = build_encoder(request.encoder, request.rate)
     if recipe.objective == "supervised":

@@ -10,8 +10,10 @@ from typing import Literal
 from ecgbench.cards import EncoderCard, Mapping, PromptSet, TaskCard, TextCard
 from ecgbench.catalogue import load_card
 from ecgbench.ecg.inputs import input_rate
+from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError
 from ecgbench.recipe import Recipe, load_recipe
+from ecgbench.results import control_of
 
 Control = Literal["none", "frozen-random", "supervised"]
 DEFAULT_TASKS = ("retrieval98", "superclass", "rhythm", "mitbih")
@@ -70,6 +72,7 @@ def make_request(
     if not tasks or len(set(tasks)) != len(tasks):
         raise EcgbenchError(f"--tasks {','.join(tasks)}: name at least one task, each once.")
     encoder_card, text_card = load_card(EncoderCard, encoder), load_card(TextCard, text)
+    source_hash(encoder_card, encoder_card.entry_point)  # a card whose code is not there ends here
     cards = tuple(load_card(TaskCard, task) for task in tasks)
     resolved = load_recipe(recipe, language=language, epochs=epochs, **_CONTROL_FIELDS[control])
     tables = {card.labels for card in cards}
@@ -87,7 +90,7 @@ def make_request(
         prompt_set=load_card(PromptSet, resolved.prompt_set),
         mapping=mapping,  # type: ignore[arg-type]
         seed=seed,
-        control=control,  # type: ignore[arg-type]
+        control=control_of(resolved.model_dump(mode="json")),
         rate=input_rate(encoder_card.input, resolved.rate, encoder),
         text_path=text_path,
         text_pack=text_pack,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ecgbench.ecg.build import store_for
+from ecgbench.contrastive.stopping import StoppedError
+from ecgbench.ecg.build import store_for, store_is_built
 from ecgbench.ecg.inputs import encoder_inputs
 from ecgbench.ecg.store import SPLITS, Store
 from ecgbench.entry_points import source_hash
@@ -127,7 +129,7 @@ def execute(request: Request, out: Path, *, again: bool, resume: bool, reporter:
     prepared = prepare(request, reporter, clock)
     folder = out / prepared.run_id
     done = folder / "result.json"
-    if done.is_file() and not again:
+    if done.is_file() and not again and not resume:
         result = read_result(done)
         if result.status == "ok":
             reporter.say(f"This run is done already: {done} (--again repeats it).")
@@ -142,9 +144,16 @@ def execute(request: Request, out: Path, *, again: bool, resume: bool, reporter:
     side = build_side(prepared)
     try:
         tasks, references = _train_and_score(prepared, side, folder, resume, reporter, clock)
+    except (EcgbenchError, StoppedError):
+        raise
     except RunFailedError as error:
         write_result(done, _result(prepared, side, clock, reason=str(error)))
         raise
+    except Exception as error:  # whatever it was, the run leaves a result that says so
+        write_text(folder / "error.txt", traceback.format_exc())
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        write_result(done, _result(prepared, side, clock, reason=reason))
+        raise RunFailedError(f"{reason} (the whole story is in {folder / 'error.txt'})") from error
     result = _result(prepared, side, clock, tasks=tasks, references=references)
     write_result(done, result)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -155,7 +164,7 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
     """Check, build and embed everything that training needs."""
     bank = label_bank(request.tasks[0].labels)
     with clock.timing("text_check"):
-        check_text(request, bank)
+        check_text(request, bank, store_is_built(request.source))
     with clock.timing("store"), reporter.stage(f"Building the store of {request.source}") as progress:
         store = store_for(request.source, progress)
     if store.manifest.labels_hash != bank.hash:
@@ -167,6 +176,11 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
     train_rows = np.array([row for row in store.rows_of("train") if findings[row]], np.int64)
     if not len(train_rows):
         raise EcgbenchError(f"{request.source} has no training record with a finding of {bank.table}.")
+    if len(train_rows) < request.recipe.batch_size:
+        raise EcgbenchError(
+            f"{request.source} has {len(train_rows)} training records with a finding, fewer than one batch of "
+            f"{request.recipe.batch_size}: take a recipe with a smaller batch_size."
+        )
     with clock.timing("text"), reporter.stage(f"Embedding prompts with {request.text.name}") as progress:
         texts = embed_texts(request, bank, store, train_rows, progress)
     tasks = tuple(task_records(card, bank, request.mapping, store) for card in request.tasks)
@@ -219,10 +233,13 @@ def _settle_checkpoints(folder: Path, resume: bool, again: bool) -> None:
     checkpoints = folder / "checkpoints"
     if resume and not checkpoints.is_dir():
         raise EcgbenchError(f"there is no stopped run to resume at {folder}: leave out --resume.")
-    if checkpoints.is_dir() and not resume:
-        if not again:
-            raise EcgbenchError(f"a stopped run lies at {folder}: go on with --resume, or start it anew with --again.")
-        shutil.rmtree(checkpoints)
+    if checkpoints.is_dir() and not resume and not again:
+        raise EcgbenchError(f"a stopped run lies at {folder}: go on with --resume, or start it anew with --again.")
+    if not resume:  # nothing of an earlier run may lie beside what this one will write
+        for leftover in (checkpoints, folder / "scores"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for name in ("result.json", "model.safetensors", "error.txt"):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _train_and_score(

@@ -32,8 +32,15 @@ class Texts:
     hash: str
 
 
-def check_text(request: Request, bank: LabelBank) -> None:
-    """EcgbenchError within seconds where the tower's sentences can be had from nowhere."""
+def check_text(request: Request, bank: LabelBank, store_is_built: bool) -> None:
+    """EcgbenchError within seconds where the tower's sentences can be had from nowhere.
+
+    Which joined sentences a run needs is known once the store is there; before that, and without a pack, the weights must
+    be at hand.
+    """
+    if request.recipe.prompt == "joined" and request.text_pack is None and not store_is_built:
+        check_available(request.text, request.text_path)
+        return
     needed = [*label_prompts(request.prompt_set, bank, request.recipe.language), *_all_class_prompts(request, bank)]
     check_available(request.text, request.text_path, request.text_pack, needed)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from ecgbench.cards import TaskCard
 from ecgbench.catalogue import load_card
@@ -65,17 +66,13 @@ def main() -> None:
                 epochs=asked.epochs,
                 seed=seed,
             )
-            typed = type(getattr(request.recipe, field))(value)
-            recipe = check_recipe("quick", {**request.recipe.model_dump(mode="json"), field: typed})
+            recipe = check_recipe("quick", {**request.recipe.model_dump(mode="json"), field: yaml.safe_load(value)})
             result = execute(replace(request, recipe=recipe), asked.out, again=False, resume=False, reporter=Silent())
             found.append(validation_values(asked.out / result.run_id))
-        means, spread = np.mean(found, axis=0), np.std(found, axis=0)
-        print(
-            f"| {field}: {value} | "
-            + " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(means, spread, strict=True))
-            + " |",
-            flush=True,
-        )
+        means = [f"{mean:.3f}" for mean in np.mean(found, axis=0)]
+        if len(found) > 1:
+            means = [f"{m} ± {s:.3f}" for m, s in zip(means, np.std(found, axis=0, ddof=1), strict=True)]
+        print(f"| {field}: {value} | " + " | ".join(means) + " |", flush=True)
 
 
 if __name__ == "__main__":

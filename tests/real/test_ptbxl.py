@@ -95,7 +95,8 @@ def test_a_damaged_record_is_named_and_left_out(copy: Path, store, harm: str) ->
         header.write_text("not a header\n", encoding="utf-8")
     built = store_for(f"ptbxl:{copy}")
     assert len(built) == 494 and [d["record"] for d in built.manifest.damaged] == ["5"]
-    assert built.manifest.damaged[0]["reason"]
+    reason = built.manifest.damaged[0]["reason"]
+    assert reason and str(copy) not in reason and copy.name not in reason
     assert built.data_hash != store.data_hash
 
 
@@ -105,6 +106,10 @@ def test_a_row_that_cannot_be_understood_names_line_and_record(copy: Path) -> No
     table.write_text(text.replace("{'NORM': 100.0, 'LVOLT': 0.0, 'SR': 0.0}", "{'NORM': ", 1), encoding="utf-8")
     with pytest.raises(EcgbenchError, match=r"line 2 \(ecg_id 1\)"):
         open_source(f"ptbxl:{copy}")[1].entries()
+
+
+def test_the_data_hash_is_the_one_that_the_board_stands_on(store) -> None:
+    assert store.data_hash == "757b4fc8b0d1815c3d300b7153598b226d0bd8516a28293c10b3ef4725e23771"
 
 
 def test_a_changed_file_is_read_again(copy: Path) -> None:

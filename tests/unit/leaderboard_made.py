@@ -19,7 +19,7 @@ from ecgbench.results import Result, TaskScore, run_id_of, write_result
 
 DATA = hash_of("data")
 OTHER_DATA = hash_of("other data")
-N_VALIDATION, N_TEST = 10, 40
+N_VALIDATION, N_TEST, N_EXCLUDED = 10, 40, 3
 
 
 def labels_of(task: str, data_hash: str) -> np.ndarray:
@@ -94,22 +94,23 @@ def make(
     with_scores: bool = True,
     failed: str | None = None,
     board: str = "made",
+    task_version: int | None = None,
 ) -> Path:
-    """Write one result with its scores and return its folder."""
+    """Write one result with its scores and return its folder; `task_version` is the version that it claims."""
     folder = results / board / name
     fields = recipe or {"epochs": 3}
     noise = noise if noise is not None else int(hash_of([encoder, text, control, seed])[:6], 16)
     found = {task: all_scores(task, data_hash, skill, noise) for task in tasks}
     scored = {
         task: {
-            kind: TaskScore.model_validate(score_task(each, load_card(TaskCard, task), n_excluded=3))
+            kind: TaskScore.model_validate(score_task(each, load_card(TaskCard, task), n_excluded=N_EXCLUDED))
             for kind, each in kinds.items()
         }
         for task, kinds in found.items()
     }
     comparable = {
         task: {
-            "version": load_card(TaskCard, task).version,
+            "version": task_version or load_card(TaskCard, task).version,
             "card": hash_of(task),
             "labels": hash_of("labels"),
             "mapping": "paper",
@@ -119,13 +120,15 @@ def make(
         for task in tasks
     }
     identity = {
-        "encoder": encoder,
-        "text": text,
+        "protocol_version": 1,
+        "encoder": {"card": hash_of(encoder), "source": hash_of([encoder])},
+        "text": {"name": text},
         "recipe": fields,
-        "control": control,
-        "seed": seed,
-        "data": data_hash,
+        "data_hash": data_hash,
+        "splits_hash": hash_of("splits"),
+        "prompts": hash_of([prompts, language]),
         "tasks": comparable,
+        "seed": seed,
     }
     result = Result.model_validate(
         {
@@ -136,20 +139,19 @@ def make(
             "identity": identity,
             "encoder": {
                 "name": encoder,
-                "card": hash_of(encoder),
-                "source": hash_of([encoder]),
+                **identity["encoder"],
                 "parameters": 3_850_000,
                 "licence": None,
             },
-            "text": {"name": text, "identity": {"name": text}, "control": text_control, "licence": None},
+            "text": {"name": text, "identity": identity["text"], "control": text_control, "licence": None},
             "data": {
                 "name": data_name,
                 "version": 1,
                 "data_hash": data_hash,
-                "splits_hash": hash_of("splits"),
+                "splits_hash": identity["splits_hash"],
                 "splits": {
                     "train": {"records": 300, "patients": 150},
-                    "test": {"records": 40, "patients": 20},
+                    "test": {"records": N_TEST + N_EXCLUDED, "patients": 20},
                 },
                 "damaged": [{"record": "x", "reason": "empty"}],
                 "duplicates": [],
@@ -173,6 +175,7 @@ def make(
                 "majority": {task: kinds["majority"] for task, kinds in scored.items()},
                 "untrained": {task: kinds["untrained"] for task, kinds in scored.items()},
             },
+            "settings": {"prompts_hash": identity["prompts"]},
             "provenance": {
                 "version": "0.1.0",
                 "git_commit": "0123456789abcdef",

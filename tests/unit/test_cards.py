@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
+from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card, read_yaml
 from ecgbench.catalogue import FOLDERS, all_cards, card_paths, load_card
 from ecgbench.entry_points import load_entry_point, source_hash
 from ecgbench.errors import EcgbenchError
@@ -124,3 +124,61 @@ def test_a_zero_shot_task_needs_classes(tmp_path: Path) -> None:
 def test_a_prompt_template_holds_its_place_once(tmp_path: Path) -> None:
     with pytest.raises(EcgbenchError, match="exactly once"):
         read_card(PromptSet, overlay_card(tmp_path, PromptSet, "mine", templates={"ja": "心電図", "en": "ECG"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ("name: mine\nsummary: a\nname: yours\n", "name", 3),
+        ("name: mine\nparams:\n  - {width: 1}\n  - {width: 1, blocks: 2, width: 3}\n", "width", 4),
+        ('name: mine\n"name": mine\n', "name", 2),
+    ],
+)
+def test_a_doubled_key_is_refused_by_name_and_line(tmp_path: Path, text: str, key: str, line: int) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(EcgbenchError, match=rf"mine.yaml, line {line}: the key '{key}' stands there a second time"):
+        read_yaml(path)
+
+
+def test_a_merged_key_may_be_overridden_and_an_alias_may_close_a_ring(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: {b: &b {x: 1}, c: &c {<<: *b, x: 2}}\nd: {<<: *c, x: 3}\ne: &e [*e]\n", encoding="utf-8")
+    read = read_yaml(path)
+    assert read["a"]["c"] == {"x": 2} and read["d"] == {"x": 3} and read["e"][0] is read["e"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [(EncoderCard, "dim", "64"), (EncoderCard, "dim", 64.0), (TextCard, "dim", True), (DatasetCard, "version", True),
+     (TaskCard, "version", "1"), (PromptSet, "version", True), (TextCard, "parameters", "7")],
+)  # fmt: skip
+def test_a_whole_number_is_written_as_one(kind: type[Card], field: str, value: object, tmp_path: Path) -> None:
+    path = overlay_card(tmp_path, kind, "mine", **{field: value})
+    with pytest.raises(EcgbenchError, match=rf"{field}: Input should be a valid integer"):
+        read_card(kind, path)
+
+
+def test_a_value_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = overlay_card(tmp_path, EncoderCard, "mine", params={"width": b"\xff"})
+    with pytest.raises(EcgbenchError, match=r"mine.yaml: params holds what JSON has no form for"):
+        read_card(EncoderCard, path)
+
+
+def test_a_date_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: 2020-13-45\n", encoding="utf-8")
+    with pytest.raises(EcgbenchError, match=r"mine.yaml is not readable as YAML: month must be"):
+        read_yaml(path)
+
+
+def test_a_folder_named_as_a_card_is_none_and_a_dangling_link_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "registry" / "encoders"
+    (folder / "nest.yaml").mkdir(parents=True)
+    (folder / "gone.yaml").symlink_to("/no/such/file")
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    cards, broken = all_cards(EncoderCard)
+    assert "nest" not in card_paths(EncoderCard) and "resnet1d18" in {card.name for card in cards}
+    assert [b.name for b in broken] == ["gone"] and "No such file" in broken[0].reason

@@ -82,6 +82,14 @@ def test_torch_and_torchvision_match() -> None:
         ("run --encoder resnet1d18 --text random --sed 3", "No such option: --sed"),
         ("run --encoder resnet1d18 --text random --epochs many", "Invalid value for '--epochs'"),
         ("run --encoder resnet1d18 --text random --data ptbxl:/no/such", "there is no folder '/no/such'"),
+        (
+            "run --encoder resnet1d18 --text random --data ptbxl:~nosuchuser/x",
+            "'~nosuchuser/x' begins with the home of no user",
+        ),
+        (
+            "run --encoder resnet1d18 --text random --data ~nosuchuser/x",
+            "'~nosuchuser/x' begins with the home of no user",
+        ),
         ("run --encoder resnet1d18 --text random --resume --again", "not both"),
         ("run --encoder resnet1d18 --text medllama3-jp --text-path /no/such", "/no/such"),
         ("ls encoder", "did you mean encoders"),
@@ -196,6 +204,130 @@ def test_check_says_what_is_at_fault_and_exits_1(
     assert run_command(["check"]) == 1
     out = capsys.readouterr().out
     assert "FAULT" in out and "entry_point: Field required" in out and "resnet1d18" in out
+
+
+def overlay_text(folder: Path, where: str, text: str) -> None:
+    path = folder / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def changed(where: str, *changes: tuple[str, str]) -> str:
+    """A shipped card's text with some parts replaced, each of which must be there."""
+    text = (ROOT / where).read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+CANNOT_RUN = {
+    "tasks/a-table.yaml": ("superclass", [("labels98.csv", "absent.csv")], ["unknown label table 'absent.csv'"]),
+    "tasks/a-metric.yaml": (
+        "superclass",
+        [("[accuracy, macro_auroc]", "[accuracy, f1, f2]")],
+        ["there is no metric 'f1'", "there is no metric 'f2'"],
+    ),
+    "tasks/a-prompt.yaml": (
+        "superclass",
+        [("prompt_set: paper", "prompt_set: absent")],
+        ["unknown prompt set 'absent'"],
+    ),
+    "tasks/a-name.yaml": (
+        "superclass",
+        [("{ja: 心肥大, en: Hypertrophy}", "{ja: 心肥大}")],
+        ["has no name in 'en' for hypertrophy"],
+    ),
+    "tasks/a-mapping.yaml": (
+        "superclass",
+        [("paper: superclass_paper", "paper: absent")],
+        ["labels98.csv has no column 'absent'"],
+    ),
+    "tasks/a-bank.yaml": ("retrieval98", [("labels98.csv", "torn.csv")], ["torn.csv lacks the column label_ja"]),
+    "registry/datasets/a-table.yaml": ("ptbxl", [("labels98.csv", "absent.csv")], ["unknown label table 'absent.csv'"]),
+    "registry/datasets/a-column.yaml": (
+        "ptbxl",
+        [("label_column: scp", "label_column: absent")],
+        ["labels98.csv has no column 'absent'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("where", CANNOT_RUN)
+def test_check_finds_what_a_card_names_and_cannot_have(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped, changes, messages = CANNOT_RUN[where]
+    folder, _, file = where.rpartition("/")
+    name = file.removesuffix(".yaml")
+    text = changed(f"{folder}/{shipped}.yaml", (f"name: {shipped}", f"name: {name}"), *changes)
+    overlay_text(tmp_path, where, text)
+    overlay_text(tmp_path, "tasks/torn.csv", "id,label_en\naf,Atrial Fibrillation\n")
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    assert run_command(["check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    faults = [line for line in lines if "FAULT" in line]
+    assert len(faults) == len(messages)
+    assert all(name in fault and message in fault for fault, message in zip(faults, messages, strict=True))
+    assert any("resnet1d18" in line and " ok" in line for line in lines)
+
+
+def test_check_finds_a_recipe_that_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = "baselines/quick/recipe.yaml"
+    absent = changed(quick, ("name: quick", "name: no-set"), ("prompt_set, value: paper", "prompt_set, value: absent"))
+    silent = changed(quick, ("name: quick", "name: mute"), ("prompt_set, value: paper", "prompt_set, value: english"))
+    english = "name: english\nversion: 1\nsummary: no Japanese\ntemplates: {en: 'It shows {findings}.'}\njoiners: {en: ', '}\n"
+    overlay_text(tmp_path, "baselines/no-set/recipe.yaml", absent)
+    overlay_text(tmp_path, "baselines/mute/recipe.yaml", silent)
+    overlay_text(tmp_path, "tasks/prompts/english.yaml", english)
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    assert run_command(["check", "no-set", "mute", "quick"]) == 1
+    out = capsys.readouterr().out
+    assert "unknown prompt set 'absent'" in out and "has no sentence in" in out and "3 checked, 2 faults" in out
+
+
+@pytest.mark.parametrize("torn", [b"id,label_en\n", b"id,label_en,label_ja\nx,\xff,y\n", b'id,label_en,label_ja\n"x'])
+def test_a_torn_label_table_leaves_ls_and_check_standing(
+    torn: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = (("name: retrieval98", "name: mine"), ("labels98.csv", "torn.csv"))
+    overlay_text(tmp_path, "tasks/mine.yaml", changed("tasks/retrieval98.yaml", *changes))
+    (tmp_path / "tasks" / "torn.csv").write_bytes(torn)
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    assert run_command(["ls", "tasks", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["mine"]["summary"].startswith("BROKEN: ") and rows["superclass"]["classes"] == 5
+    assert run_command(["check", "mine"]) == 1
+    assert capsys.readouterr().out.count("FAULT") == 1
+
+
+def test_a_disk_that_refuses_is_one_line_and_exit_1(
+    overlay: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECGBENCH_CACHE", "/dev/null/x")
+    line = f"run --encoder pooled --text random --data tiny --epochs 1 --out {tmp_path}"
+    assert run_command(line.split()) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.splitlines()[-1].startswith("ecgbench: cannot read or write '/dev/null/x")
+    assert err.rstrip().endswith("Not a directory.") and "Traceback" not in err
+
+
+def test_a_full_disk_is_one_line_and_exit_1() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full, which stands for a full disk")
+    with full.open("w", encoding="utf-8") as out:
+        line = [sys.executable, "-m", "ecgbench", "ls", "tasks"]
+        done = subprocess.run(line, stdout=out, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (1, "ecgbench: cannot read or write: No space left on device.\n")
+
+
+def test_blanks_between_task_names_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["run", "--encoder", "resnet1d18", "--text", "random", "--out", str(tmp_path), "--tasks"]
+    assert run_command([*line, "superclass, rythm"]) == 2
+    assert "unknown task 'rythm'" in capsys.readouterr().err
 
 
 def test_a_run_prints_its_tables_and_json_alone(

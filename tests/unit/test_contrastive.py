@@ -17,7 +17,7 @@ from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets
 from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
 from ecgbench.contrastive.stopping import StoppedError
 from ecgbench.contrastive.trainer import train, training_arguments
-from ecgbench.errors import RunFailedError
+from ecgbench.errors import EcgbenchError, RunFailedError
 from ecgbench.findings import label_bank
 from ecgbench.recipe import Recipe, load_recipe
 
@@ -70,6 +70,7 @@ def test_the_temperature_starts_where_the_recipe_says_and_is_bounded() -> None:
     net = model(recipe())
     assert net.temperature == pytest.approx(0.07)
     net.logit_scale.data.fill_(100.0)
+    net.bound_temperature()
     assert net.temperature == pytest.approx(0.01)
     assert not model(recipe(temperature_learned=False)).logit_scale.requires_grad
 
@@ -195,9 +196,44 @@ def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:
         train(model(recipe()), broken, recipe(), seed=0, folder=tmp_path, resume=False, quiet=True)
 
 
-def test_fewer_records_than_a_batch_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RunFailedError, match="5 training records are fewer than one batch of 8"):
-        train(model(recipe()), data(5), recipe(), seed=0, folder=tmp_path, resume=False, quiet=True)
+def test_resuming_from_the_last_checkpoint_gives_the_same_weights(tmp_path: Path) -> None:
+    """Where scoring was stopped, training is done: going on takes no step."""
+    asked = recipe()
+    whole = model(asked)
+    train(whole, data(), asked, seed=3, folder=tmp_path, resume=False, quiet=True)
+    resumed = model(asked, seed=99)
+    trained = train(resumed, data(), asked, seed=3, folder=tmp_path, resume=True, quiet=True)
+    assert trained.steps == 15
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_nothing_whole_to_resume_from_is_said(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
+    with pytest.raises(EcgbenchError, match="no whole checkpoint"):
+        train(model(recipe()), data(), recipe(), seed=0, folder=tmp_path, resume=True, quiet=True)
+
+
+def test_the_temperature_can_come_back_from_its_floor(tmp_path: Path) -> None:
+    """At the floor it still has a gradient, and no step leaves it below."""
+    asked = recipe(temperature=0.0101, learning_rate=0.05)
+    net = model(asked)
+    net.logit_scale.data.fill_(math.log(100.0))
+    batch = data().__getitems__(list(range(8)))
+    net(batch["ecg"], batch["text"])["loss"].backward()
+    assert net.logit_scale.grad is not None and float(net.logit_scale.grad) != 0
+    net.logit_scale.data.fill_(math.log(400.0))
+    train(net, data(), asked, seed=0, folder=tmp_path, resume=False, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert min(line["temperature"] for line in lines) >= 0.01 - 1e-6
+
+
+def test_a_constant_rate_is_warmed_up(tmp_path: Path) -> None:
+    asked = recipe(schedule="constant", warmup_fraction=0.5, epochs=4)
+    train(model(asked), data(), asked, seed=0, folder=tmp_path, resume=False, quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
+    assert rates[0] < rates[1] <= rates[-1] == pytest.approx(asked.learning_rate)
 
 
 def _made(folder: Path) -> Path:

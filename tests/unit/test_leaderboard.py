@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from leaderboard_made import DATA, OTHER_DATA, all_scores, make
+from leaderboard_made import DATA, N_TEST, OTHER_DATA, all_scores, make
 from wcwidth import wcswidth
 
 from ecgbench.errors import EcgbenchError
@@ -244,7 +244,7 @@ def test_what_is_left_out_and_why(results: Path) -> None:
     edit(make(results, "renamed", seed=2), "identity", "encoder", value="another")
     edit(make(results, "better", seed=3), "tasks", "superclass", "metrics", "accuracy", "value", value=0.99)
     edit(make(results, "old", seed=4), "schema", value=0)
-    edit(make(results, "newer-task", seed=5), "comparable", "superclass", "version", value=9)
+    make(results, "newer-task", seed=5, task_version=9)
     damaged = make(results, "damaged", seed=6)
     (damaged / "scores" / "superclass.npz").write_bytes(b"PK")
     all_scores("superclass", OTHER_DATA, 1.0, 7)[""].save(
@@ -282,6 +282,66 @@ def test_scores_of_other_patients_are_left_out(results: Path) -> None:
     assert [each.where for each in submissions] == ["made/s0", "made/s1"]
     assert [each.where for each in left_out] == ["made/stranger"]
     assert "other test records, patients or labels" in left_out[0].reason
+
+
+def test_another_number_of_excluded_records_is_left_out(results: Path) -> None:
+    """Scores files do not hold it; the other results of the same data do."""
+    for seed in (0, 1):
+        make(results, f"s{seed}", seed=seed)
+    folder = make(results, "stranger", seed=2)
+    edit(folder, "tasks", "superclass", "n_excluded", value=30)
+    edit(folder, "data", "splits", "test", "records", value=N_TEST + 30)
+    for reference in ("majority", "untrained"):
+        edit(folder, "references", reference, "superclass", "n_excluded", value=30)
+    submissions, left_out = collect(results)
+    assert [each.where for each in submissions] == ["made/s0", "made/s1"]
+    assert [(each.where, each.reason) for each in left_out] == [
+        (
+            "made/stranger",
+            "its n_excluded of superclass is another than that of the other results with the same data_hash.",
+        )
+    ]
+    assert any("made/stranger: its n_excluded" in each for each in check_pages(results.parent))
+
+
+METRICS = ("tasks", "superclass", "metrics")
+CLASS = ("tasks", "superclass", "per_class", "hypertrophy")
+EDITS = [
+    (("seed",), 1, "seed and identity differ: the file was edited"),
+    (("control",), "frozen-random", "control and identity differ"),
+    (("recipe", "fields", "epochs"), 4, "recipe.fields and identity differ"),
+    (("data", "data_hash"), OTHER_DATA, "data.data_hash and identity differ"),
+    (("comparable", "superclass", "language"), "en", "comparable and identity differ"),
+    ((*METRICS, "accuracy", "ci"), [0.999, 1.0], "the interval of accuracy is [0.9990, 1.0000]"),
+    ((*METRICS, "accuracy", "chance"), 0.1, "the chance of accuracy is 0.1"),
+    ((*METRICS, "accuracy", "ceiling"), 1.0, "the ceiling of accuracy is 1.0"),
+    ((*METRICS, "f1"), {"value": 1.0, "ci": None}, "f1 is no metric of the task"),
+    (("tasks", "superclass", "few"), ["hypertrophy"], "few is ['hypertrophy'] and the scores give []"),
+    (("tasks", "superclass", "absent"), [], "absent is []"),
+    (("tasks", "superclass", "n_excluded"), 0, "n_records and n_excluded make 40 test records and the data have 43"),
+    (("data", "splits", "test", "records"), 50, "n_records and n_excluded make 43 test records and the data have 50"),
+    (("references", "untrained", "superclass", "n_excluded"), 0, "superclass (untrained): n_excluded is 0 and"),
+    (
+        ("references", "majority", "superclass", "metrics", "macro_auroc", "ci"),
+        [0.4, 0.6],
+        "superclass (majority): the",
+    ),
+    (("references", "chance", "superclass", "accuracy"), 0.01, "superclass (chance): the levels are not those"),
+    (("references", "chance"), {}, "superclass (chance): the levels are not those"),
+    ((*CLASS, "auroc"), 0.9999, "auroc of hypertrophy is 0.9999"),
+    ((*CLASS, "accuracy_ci"), [0.999, 1.0], "the interval of accuracy of hypertrophy is [0.9990, 1.0000]"),
+]
+
+
+@pytest.mark.parametrize(("keys", "value", "message"), EDITS, ids=[".".join(keys) for keys, _, _ in EDITS])
+def test_check_notices_every_edit(results: Path, keys: tuple[str, ...], value: object, message: str) -> None:
+    folder = make(results, "a")
+    write_pages(results.parent)
+    assert check_pages(results.parent) == []
+    edit(folder, *keys, value=value)
+    found = check_pages(results.parent)
+    assert found[0].startswith("results/made/a: ") and message in found[0]
+    assert any("\n## Left out\n" in page for page in build_pages(results).values())
 
 
 def test_check_finds_edited_stale_missing_and_extra_pages(results: Path) -> None:

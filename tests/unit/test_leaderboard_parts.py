@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +19,12 @@ from ecgbench.evaluation.bootstrap import patient_weights
 from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import bootstrap_values, score_task
+from ecgbench.leaderboard.bands import half_spacing
 from ecgbench.leaderboard.ranks import difference, rank_intervals
 from ecgbench.leaderboard.replay import Replays, compared_metrics, replay
 from ecgbench.leaderboard.tables import millions, plain, signed, spread, table, with_interval
-from ecgbench.leaderboard.verify import mismatches
-from ecgbench.results import TaskScore
+from ecgbench.leaderboard.verify import _numbers, mismatches
+from ecgbench.results import Metric, TaskScore
 
 SUPERCLASS = load_card(TaskCard, "superclass")
 RETRIEVAL = load_card(TaskCard, "retrieval98")
@@ -131,11 +133,13 @@ def rounded(scores: Scores, folder: Path) -> Scores:
 @pytest.mark.parametrize("card", [SUPERCLASS, RETRIEVAL], ids=lambda card: card.name)
 def test_rounding_alone_is_no_mismatch(card: TaskCard, noise: int, tmp_path: Path) -> None:
     """Cosines so close together that float16 ties many of them, on 40 records."""
-    scores = scores_of(card.name, DATA, 1.0, noise)
-    scores.scores[:] = 0.3 + scores.scores * 0.003
+    scores = hair_apart(card.name, noise)
     score = TaskScore.model_validate(score_task(scores, card))
     after = replay(rounded(scores, tmp_path), card)
-    moved = [abs(score.metrics[name].value - after.values[name]) for name in card.metrics]  # type: ignore[operator]
+    moved = [
+        abs(score.metrics[name].value - after.score.metrics[name].value)  # type: ignore[operator]
+        for name in card.metrics
+    ]
     assert max(moved) > 0  # the rounding did something
     assert mismatches(score, card, after) == []
 
@@ -174,6 +178,134 @@ def test_counts_and_metrics_that_are_missing() -> None:
     assert mismatches(score, SUPERCLASS, None) == ["accuracy is not among its metrics"]
 
 
+def hair_apart(task: str, noise: int) -> Scores:
+    """Scores so close together that float16 ties many of them."""
+    scores = scores_of(task, DATA, 1.0, noise)
+    scores.scores[:] = 0.3 + scores.scores * 0.003
+    return scores
+
+
+def put(score: TaskScore, where: str, value: object) -> None:
+    """Set one field of a task's part: `metrics/accuracy/ci`, `per_class/hypertrophy/auroc`, `few`."""
+    *way, last = where.split("/")
+    part: Any = score
+    for key in way:
+        part = part[key] if isinstance(part, dict) else getattr(part, key)
+    if isinstance(part, dict):
+        part[last] = value
+    else:
+        assert getattr(part, last) != value
+        setattr(part, last, value)
+
+
+EDITS = [
+    ("version", 9, "version is 9 and the scores give 1"),
+    ("few", ["hypertrophy"], "few is ['hypertrophy'] and the scores give []"),
+    ("absent", [], "absent is [] and the scores give ['st-t-change']"),
+    ("metrics/top1", Metric(value=1.0, ci=(1.0, 1.0)), "top1 is no metric of the task"),
+    ("metrics/accuracy/ci", (0.999, 1.0), "the interval of accuracy is [0.9990, 1.0000] and the scores give ["),
+    ("metrics/accuracy/ci", None, "the interval of accuracy is undefined and the scores give ["),
+    ("metrics/macro_auroc/value", 0.9999, "macro_auroc is 0.9999 and the scores give"),
+    ("metrics/macro_auroc/ci", (0.0, 1.0), "the interval of macro_auroc is [0.0000, 1.0000] and"),
+    ("metrics/accuracy/chance", 0.2 - 1e-6, "the chance of accuracy is 0.199999 and the labels give 0.2"),
+    ("metrics/accuracy/chance", None, "the chance of accuracy is None and the labels give 0.2"),
+    ("metrics/accuracy/ceiling", 1.0, "the ceiling of accuracy is 1.0 and the labels give 0."),
+    ("per_class/hypertrophy/accuracy", 0.9999, "accuracy of hypertrophy is 0.9999 and the scores give"),
+    ("per_class/hypertrophy/auroc", None, "auroc of hypertrophy is undefined and the scores give"),
+    ("per_class/hypertrophy/auroc_ci", (0.0, 1.0), "the interval of auroc of hypertrophy is [0.0000, 1.0000] and"),
+    ("per_class/hypertrophy/accuracy_ci", None, "the interval of accuracy of hypertrophy is undefined and"),
+    ("per_class/hypertrophy/top1", 0.9, "top1 of hypertrophy is 0.9000 and the scores give undefined"),
+    ("per_class/hypertrophy/top1_ci", (0.8, 0.9), "the interval of top1 of hypertrophy is [0.8000, 0.9000] and"),
+    ("per_class/st-t-change/accuracy", 0.5, "accuracy of st-t-change is 0.5000 and the scores give undefined"),
+]
+
+
+@pytest.mark.parametrize(("where", "value", "message"), EDITS, ids=[f"{where}={value}" for where, value, _ in EDITS])
+def test_every_edit_is_noticed(where: str, value: object, message: str, tmp_path: Path) -> None:
+    scores = scores_of("superclass", DATA, 1.0, 1)
+    score = TaskScore.model_validate(score_task(scores, SUPERCLASS))
+    after = replay(rounded(scores, tmp_path), SUPERCLASS)
+    assert mismatches(score, SUPERCLASS, after) == []
+    put(score, where, value)
+    found = mismatches(score, SUPERCLASS, after)
+    assert any(each.startswith(message) for each in found), found
+
+
+def test_two_classes_that_make_up_for_each_other_are_noticed(tmp_path: Path) -> None:
+    """The mean stays what it was, only the scores tell."""
+    scores = scores_of("superclass", DATA, 1.0, 1)
+    score = TaskScore.model_validate(score_task(scores, SUPERCLASS))
+    after = replay(rounded(scores, tmp_path), SUPERCLASS)
+    one, other = score.per_class["hypertrophy"], score.per_class["normal-ecg"]
+    assert one.auroc is not None and other.auroc is not None
+    one.auroc, other.auroc = one.auroc + 0.05, other.auroc - 0.05
+    found = mismatches(score, SUPERCLASS, after)
+    assert [each.split(" is ")[0] for each in found] == ["auroc of normal-ecg", "auroc of hypertrophy"]
+
+
+@pytest.mark.parametrize("card", [SUPERCLASS, RETRIEVAL], ids=lambda card: card.name)
+def test_the_bands_hold_what_rounding_moved(card: TaskCard, tmp_path: Path) -> None:
+    """Every number of the exact scores, without any tolerance, by the plain metric functions."""
+    scores = hair_apart(card.name, 3)
+    after = replay(rounded(scores, tmp_path), card)
+    exact, coarse = (dict(_numbers(each)) for each in (replay(scores, card).score, after.score))
+    moved = 0
+    for name, band in after.bands.items():
+        value, ends = exact[name]
+        if value is None or ends is None:
+            assert exact[name] == coarse[name] == (None, None) and math.isnan(band.value[0])
+            continue
+        for number, (low, high) in zip((value, *ends), (band.value, band.low, band.high), strict=True):
+            assert low - 1e-12 <= number <= high + 1e-12, name
+        moved += (value, ends) != coarse[name]
+    assert moved >= len(card.metrics)
+
+
+def test_a_class_of_one_record_may_move_far() -> None:
+    """Rounding made a tie: the class had all or nothing, and the band says so."""
+    scores = scores_of("superclass", DATA, 1.0, 1)
+    last = int(np.flatnonzero(scores.split == "test")[-1])
+    scores.labels[scores.labels[:, 0] > 0] = [0, 1, 0, 0, 0]
+    scores.labels[last] = [1, 0, 0, 0, 0]
+    scores.scores[:] = np.float16(0.25)
+    band = replay(scores, SUPERCLASS).bands[f"accuracy of {scores.class_id[0]}"]
+    assert band.value == band.low == band.high == (0.0, 1.0)
+
+
+def test_true_classes_are_each_others_rivals() -> None:
+    """Two true classes of one record, the one with three findings, tied by rounding: it may have won or lost."""
+    scores = scores_of("superclass", DATA, 1.0, 1)
+    scores.labels[:] = [3, 1, 0, 0, 0]
+    scores.scores[:] = np.array([0.25, 0.25, 0.0625, 0.0625, 0.0625], np.float16)
+    after = replay(scores, SUPERCLASS)
+    assert after.score.metrics["accuracy"].value == 0.5
+    low, high = after.bands["accuracy"].value
+    assert low <= 1 / 4 and high >= 3 / 4
+
+
+@pytest.mark.parametrize(("apart", "high"), [(1, 0.5), (2, 0.0)])
+def test_scores_one_spacing_apart_may_have_been_tied(apart: int, high: float) -> None:
+    """Each can have been moved by half a spacing: one spacing apart they meet, two apart they do not."""
+    scores = scores_of("superclass", DATA, 1.0, 1)
+    scores.labels[:] = [1, 0, 0, 0, 0]
+    scores.labels[np.flatnonzero(scores.split == "test")[0]] = [0, 1, 0, 0, 0]
+    own = np.float16(0.25)
+    scores.scores[:] = [own, own + apart * np.spacing(own), 0.125, 0.125, 0.125]
+    found = replay(scores, SUPERCLASS).bands
+    assert found[f"accuracy of {scores.class_id[0]}"].value == (0.0, high)
+    assert found["accuracy"].value == (1 / N_TEST if apart == 2 else 0.5 / N_TEST, (1 + high * (N_TEST - 1)) / N_TEST)
+
+
+def test_ranks_and_exact_scores_have_no_room() -> None:
+    """The majority's ranks are full of ties that rounding did not make."""
+    ranks = np.tile(np.array([0, 1, 2, 2, 4], np.float32), (3, 1))
+    assert not half_spacing(ranks).any()
+    assert not half_spacing(np.array([[0.1, 0.2]], np.float32)).any()
+    assert not half_spacing(np.array([[70000.0, 1.0]], np.float32)).any()
+    assert half_spacing(np.array([[1.0, 0.0]], np.float32)).all()  # cosines can round to these
+    assert half_spacing(np.array([[2050.0, 4.0]], np.float32)).all()  # counts that may have been 2049
+
+
 def test_an_undefined_metric_is_undefined_in_both() -> None:
     scores = scores_of("superclass", DATA, 1.0, 1)
     one_class = scores.select(scores.labels[:, 0] > 0)
@@ -182,6 +314,10 @@ def test_an_undefined_metric_is_undefined_in_both() -> None:
     assert score.metrics["macro_auroc"].value is None
     assert mismatches(score, SUPERCLASS, replay(one_class, SUPERCLASS)) == []
     score.metrics["macro_auroc"].value = 0.7
+    score.metrics["macro_auroc"].ci = (0.6, 0.8)
+    assert "the interval of macro_auroc is [0.6000, 0.8000] and the scores give undefined" in mismatches(
+        score, SUPERCLASS, replay(one_class, SUPERCLASS)
+    )
     assert "macro_auroc is 0.7000 and the scores give undefined" in mismatches(
         score, SUPERCLASS, replay(one_class, SUPERCLASS)
     )

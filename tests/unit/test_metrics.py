@@ -233,10 +233,27 @@ def test_majority_ranks_classes_by_training_instances() -> None:
     train = np.array([[1, 0, 2], [1, 0, 1], [1, 0, 0]], dtype=np.int16)
     scores = majority_scores(train, 4)
     assert scores.dtype == np.float32 and scores.shape == (4, 3)
-    np.testing.assert_array_equal(scores, [[3, 0, 3]] * 4)
+    np.testing.assert_array_equal(scores, [[1, 0, 1]] * 4)
     labels = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=np.int16)
     assert plain("accuracy", scores, labels)[0] == pytest.approx((0.5 + 0.5 + 0 + 0.5) / 4)
     assert plain("macro_auroc", scores, labels)[0] == 0.5
+
+
+@pytest.mark.parametrize("counts", [(18001, 18003, 18002, 18001), (70000, 2049, 2048, 65505), (3, 0, 0, 1)])
+def test_majority_survives_half_precision_with_the_metrics_of_the_counts(counts: tuple[int, ...]) -> None:
+    """The counts themselves do not: 2049 becomes 2048, and 70000 becomes infinite."""
+    train = np.array([counts])
+    scores = majority_scores(train, 60)
+    np.testing.assert_array_equal(scores.astype(np.float16).astype(np.float32), scores)
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, scores.shape).astype(np.int16)
+    weights = random.integers(0, 3, (5, len(labels)))
+    plain_counts = np.tile(np.array(counts, np.float64), (len(labels), 1))
+    for metric in METRICS.values():
+        for found, wanted in zip(
+            metric.values(scores, labels, weights), metric.values(plain_counts, labels, weights), strict=True
+        ):
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_an_unknown_metric_is_refused() -> None:

@@ -51,6 +51,11 @@ def test_a_value_out_of_range_is_refused_by_field() -> None:
         load_recipe("quick", epochs=0)
 
 
+def test_a_number_written_as_text_is_refused() -> None:
+    with pytest.raises(EcgbenchError, match="epochs: Input should be a valid integer"):
+        load_recipe("quick", epochs="5")
+
+
 def test_an_unknown_recipe_lists_near_ones() -> None:
     with pytest.raises(EcgbenchError, match=r"did you mean quick\?"):
         load_recipe("quik")

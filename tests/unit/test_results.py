@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.results import Result, read_result, result_schema, run_id_of, write_result
+from ecgbench.files import hash_of
+from ecgbench.results import Result, control_of, read_result, result_schema, run_id_of, write_result
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def a_result(**changes: object) -> Result:
-    identity = {"protocol_version": 1, "seed": 0}
+    task = {"version": 1, "card": "c", "labels": "l", "mapping": "paper", "language": "ja", "prompts": "p"}
+    identity = {
+        "protocol_version": 1, "encoder": {"card": "c", "source": "s"}, "text": {"name": "t", "dim": 4},
+        "recipe": {"objective": "contrastive", "train_encoder": True, "epochs": 3}, "data_hash": "h", "splits_hash": "i",
+        "prompts": "p", "tasks": {"x": task}, "seed": 0,
+    }  # fmt: skip
     score = {
         "version": 1, "n_records": 4, "n_instances": 5, "n_patients": 3, "n_excluded": 0, "n_present": 1, "absent": ["b"],
         "few": ["a"], "metrics": {"accuracy": {"value": 0.5, "ci": [0.1, 0.9], "chance": 0.2, "ceiling": 1.0}},
@@ -23,11 +29,11 @@ def a_result(**changes: object) -> Result:
     fields = {
         "schema": 1, "run_id": run_id_of(identity), "status": "ok", "identity": identity,
         "encoder": {"name": "e", "card": "c", "source": "s", "parameters": 3, "licence": None},
-        "text": {"name": "t", "identity": {}, "control": False, "licence": None},
-        "data": {"name": "d", "version": 1, "data_hash": "h", "splits_hash": "h", "splits": {}, "damaged": [],
+        "text": {"name": "t", "identity": identity["text"], "control": False, "licence": None},
+        "data": {"name": "d", "version": 1, "data_hash": "h", "splits_hash": "i", "splits": {}, "damaged": [],
                  "duplicates": [], "clipped_records": 0, "resampled_records": 0, "public": True, "licence": None},
-        "recipe": {"name": "quick", "hash": "h", "fields": {}}, "seed": 0, "control": "none", "comparable": {},
-        "tasks": {"x": score},
+        "recipe": {"name": "quick", "hash": hash_of(identity["recipe"]), "fields": identity["recipe"]}, "seed": 0,
+        "control": "none", "comparable": {"x": task}, "tasks": {"x": score}, "settings": {"prompts_hash": "p"},
         "provenance": {"version": "0", "git_commit": None, "git_dirty": None, "python": "3", "platform": "p", "processor": "p",
                        "device": "cpu", "packages": {}, "seconds": {}, "finished": "now"},
     }  # fmt: skip
@@ -66,6 +72,70 @@ def test_a_file_that_is_not_right_is_refused(tmp_path: Path, edit, message: str)
     path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(EcgbenchError, match=message):
         read_result(path)
+
+
+def changed(data: dict, *keys: str, value: object) -> None:
+    for key in keys[:-1]:
+        data = data[key]
+    assert data[keys[-1]] != value
+    data[keys[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "field"),
+    [
+        (("seed",), 1, "seed"),
+        (("encoder", "card"), "d", "encoder.card"),
+        (("encoder", "source"), "t", "encoder.source"),
+        (("text", "identity"), {"name": "t", "dim": 5}, "text.identity"),
+        (("text", "name"), "another", "text.name"),
+        (("data", "data_hash"), "g", "data.data_hash"),
+        (("data", "splits_hash"), "g", "data.splits_hash"),
+        (("recipe", "fields", "epochs"), 4, "recipe.fields"),
+        (("recipe", "fields", "epochs"), 3.5, "recipe.fields"),
+        (("recipe", "hash"), "h", "recipe.hash"),
+        (("control",), "frozen-random", "control"),
+        (("control",), "supervised", "control"),
+        (("comparable", "x", "version"), 2, "comparable"),
+        (("comparable", "x", "language"), "en", "comparable"),
+        (("comparable", "x", "prompts"), "q", "comparable"),
+        (("comparable",), {}, "comparable"),
+        (("settings", "prompts_hash"), "q", 'settings["prompts_hash"]'),
+        (("settings",), {}, 'settings["prompts_hash"]'),
+    ],
+)
+def test_what_identity_decides_cannot_be_told_otherwise(tmp_path: Path, keys, value: object, field: str) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, a_result())
+    data = json.loads(path.read_text(encoding="utf-8"))
+    changed(data, *keys, value=value)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(EcgbenchError) as error:
+        read_result(path)
+    assert f"{field} and identity differ: the file was edited" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "control"),
+    [
+        ({"objective": "contrastive", "train_encoder": True}, "none"),
+        ({"objective": "contrastive", "train_encoder": False}, "frozen-random"),
+        ({"objective": "supervised", "train_encoder": True}, "supervised"),
+    ],
+)
+def test_a_control_is_known_by_its_recipe(recipe: dict, control: str) -> None:
+    """A control that calls itself a system would be ranked among the systems."""
+    assert control_of(recipe) == control
+    identity = {**a_result().identity, "recipe": recipe}
+    parts = {
+        "identity": identity,
+        "run_id": run_id_of(identity),
+        "recipe": {"name": "quick", "hash": hash_of(recipe), "fields": recipe},
+    }
+    assert a_result(**parts, control=control).control == control
+    for other in {"none", "frozen-random", "supervised"} - {control}:
+        with pytest.raises(ValueError, match="control and identity differ"):
+            a_result(**parts, control=other)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": NaN}', "[]", '"x"'])

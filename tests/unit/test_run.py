@@ -131,6 +131,44 @@ def test_a_run_that_diverges_leaves_a_failed_result(
     assert not (folder / "scores").exists()
 
 
+def test_whatever_breaks_leaves_a_result_and_the_whole_story(
+    overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("ecgbench.pipeline.model.train", no_memory)
+    with pytest.raises(RunFailedError, match="can't allocate memory"):
+        run(out=tmp_path, **ASKED)
+    (folder,) = tmp_path.iterdir()
+    assert "allocate" in str(read_result(folder / "result.json").reason)
+    assert "Traceback" in (folder / "error.txt").read_text(encoding="utf-8")
+
+
+def test_repeating_a_run_leaves_nothing_of_the_old_one(
+    overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--again` that fails midway: no old score stands beside the failed result."""
+    asked = {**ASKED, "tasks": ("superclass",), "epochs": 1}
+    result = run(out=tmp_path, **asked)
+    folder = tmp_path / result.run_id
+    assert (folder / "scores" / "superclass.npz").is_file()
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("ecgbench.pipeline.model.train", broken)
+    with pytest.raises(RunFailedError, match="no space"):
+        run(out=tmp_path, again=True, **asked)
+    assert read_result(folder / "result.json").status == "failed"
+    assert not (folder / "scores").exists() and not (folder / "model.safetensors").exists()
+
+
+def test_resume_without_a_stopped_run_is_said(done: tuple[Path, Result], overlay: Path) -> None:
+    with pytest.raises(EcgbenchError, match="no stopped run to resume"):
+        run(out=done[0], resume=True, **ASKED)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecgbench.cards import PromptSet, TaskCard, TextCard
@@ -69,15 +70,15 @@ def test_a_pack_that_lacks_a_sentence_or_is_of_another_tower_is_refused(
     write_pack(
         pack,
         CARD,
-        prompts[1:],
-        embedded.vectors[1:],
+        prompts[:1] + prompts[2:],
+        np.delete(embedded.vectors, 1, axis=0),
         embedded.identity,
         prompt_sets=[load_card(PromptSet, "paper")],
         languages=["ja"],
     )
-    with pytest.raises(EcgbenchError, match="洞性頻脈"):
+    with pytest.raises(EcgbenchError, match="上室期外収縮のショートラン"):
         run(out=tmp_path / "runs", text_pack=pack, **ASKED)
-    with pytest.raises(EcgbenchError, match="medllama3-jp"):
+    with pytest.raises(EcgbenchError, match="EQUES/MedLLama3-JP-v2"):
         run(out=tmp_path / "runs", text_pack=pack, **{**ASKED, "text": "swallow"})
     assert not (tmp_path / "runs").exists()
 

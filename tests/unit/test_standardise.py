@@ -9,7 +9,7 @@ import pytest
 
 from ecgbench.cards import EncoderCard, InputContract
 from ecgbench.catalogue import load_card
-from ecgbench.ecg.inputs import convert, input_rate
+from ecgbench.ecg.inputs import Batch, convert, input_rate
 from ecgbench.ecg.recording import LEADS
 from ecgbench.ecg.standardise import derive_limb_leads, resample, to_store
 from ecgbench.ecg.wfdb_file import DamagedRecordError
@@ -22,6 +22,12 @@ def sine(frequency: float, rate: float, seconds: float = 10.0) -> np.ndarray:
 
 def contract(**changes: object) -> InputContract:
     return InputContract(**{**load_card(EncoderCard, "resnet1d18").input.model_dump(), **changes})
+
+
+def batch(signals: np.ndarray, real: np.ndarray | None = None, valid: list[int] | None = None) -> Batch:
+    n = len(signals)
+    masks = np.ones((n, 12), bool) if real is None else real
+    return Batch(signals, masks, np.array(valid or [5000] * n), [f"r{i}" for i in range(n)])
 
 
 def test_limb_leads_follow_from_one_and_two() -> None:
@@ -90,7 +96,7 @@ def test_what_cannot_be_stored_is_damaged(bad: dict[str, np.ndarray]) -> None:
 def test_an_encoder_gets_its_leads_in_its_order_and_unit() -> None:
     signals = np.arange(12, dtype=np.float32)[None, :, None] * np.ones((1, 12, 5000), np.float32)
     asked = contract(leads=("V6", "aVR", "I"), unit="uV", normalisation="none", seconds=4)
-    out = convert(signals, np.ones((1, 12), bool), asked, 500)
+    out = convert(batch(signals), asked, 500)
     assert out.shape == (1, 3, 2000) and out.dtype == np.float32
     assert out[0, :, 0].tolist() == [11000.0, 3000.0, 0.0]
 
@@ -100,7 +106,7 @@ def test_normalisation_against_a_loop(how: str) -> None:
     rng = np.random.default_rng(1)
     signals = (rng.normal(size=(2, 12, 5000)) * 0.3 + 0.1).astype(np.float32)
     signals[1, 4] = 0.25  # a flat lead
-    out = convert(signals, np.ones((2, 12), bool), contract(normalisation=how), 500)
+    out = convert(batch(signals), contract(normalisation=how), 500)
     for record in range(2):
         for lead in range(12):
             x = signals[record, lead].astype(np.float64)
@@ -117,14 +123,40 @@ def test_normalisation_against_a_loop(how: str) -> None:
             np.testing.assert_allclose(out[record, lead], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("how", ["none", "center", "zscore-lead", "zscore-record", "minmax-lead"])
+@pytest.mark.parametrize("rate", [500, 100])
+def test_padding_and_missing_leads_take_no_part(how: str, rate: int) -> None:
+    """A record that is shorter and lacks leads becomes what its real part would become alone."""
+    rng = np.random.default_rng(2)
+    signals = (np.cumsum(rng.normal(size=(2, 12, 5000)), axis=-1) * 0.01 + 1.0).astype(np.float32)
+    signals[1, :, 3000:] = 0.0
+    real = np.ones((2, 12), bool)
+    real[1, 6:] = False
+    signals[1, 6:] = 0.0
+    asked = contract(normalisation=how)
+    out = convert(batch(signals, real, [5000, 3000]), asked, rate)
+    np.testing.assert_allclose(out[0], convert(batch(signals[:1]), asked, rate)[0], rtol=1e-5, atol=1e-6)
+    end = 3000 * rate // 500
+    assert not out[1, 6:].any() and not out[1, :, end:].any() and out[1, :6, :end].any(axis=1).all()
+    part = out[1, :6, :end].astype(np.float64)
+    if how in ("center", "zscore-lead", "zscore-record"):
+        np.testing.assert_allclose(part.mean(1), 0, atol=1e-5)
+    if how == "zscore-lead":
+        np.testing.assert_allclose(part.std(1), 1, atol=1e-4)
+    if how == "zscore-record":
+        assert np.sqrt((part**2).mean()) == pytest.approx(1, abs=1e-4)
+    if how == "minmax-lead":
+        np.testing.assert_allclose([part.min(1), part.max(1)], [[0] * 6, [1] * 6], atol=1e-6)
+
+
 def test_a_missing_lead_is_zero_or_refused_as_the_card_says() -> None:
     signals, masks = np.ones((2, 12, 5000), np.float32), np.ones((2, 12), bool)
     masks[1, 7] = False
-    out = convert(signals, masks, contract(normalisation="none"), 100)
+    out = convert(batch(signals, masks), contract(normalisation="none"), 100)
     assert not out[1, 7].any() and out[0, 7].all()
-    with pytest.raises(EcgbenchError, match="lacks lead V2"):
-        convert(signals, masks, contract(missing_lead="refuse"), 100)
-    assert convert(signals, masks, contract(missing_lead="refuse", leads=("I", "II")), 100).shape == (2, 2, 1000)
+    with pytest.raises(EcgbenchError, match="record r1 lacks lead V2"):
+        convert(batch(signals, masks), contract(missing_lead="refuse"), 100)
+    assert convert(batch(signals, masks), contract(missing_lead="refuse", leads=("I", "II")), 100).shape == (2, 2, 1000)
 
 
 def test_a_rate_that_the_card_does_not_list_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -153,6 +154,37 @@ def test_a_store_with_a_part_missing_or_cut_is_refused(card: DatasetCard, tmp_pa
     path.unlink()
     with pytest.raises(EcgbenchError, match=r"no store|lacks|missing"):
         Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("r0,p0,train,normal", "r0,p0,test,normal"), ("r1,p0,train,normal", "r1,p0,train,bradycardia")]
+)
+def test_an_edited_index_is_noticed(card: DatasetCard, tmp_path: Path, old: str, new: str) -> None:
+    build_store(card, ward(6), tmp_path / "store")
+    index = tmp_path / "store" / "index.csv"
+    text = index.read_text(encoding="utf-8")
+    assert old in text
+    index.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(EcgbenchError, match="not the one that was built"):
+        Store(tmp_path / "store")
+
+
+def test_a_patient_moved_across_splits_is_noticed(card: DatasetCard, tmp_path: Path) -> None:
+    build_store(card, ward(6), tmp_path / "store")
+    index = tmp_path / "store" / "index.csv"
+    index.write_text(index.read_text(encoding="utf-8").replace("r2,p1,", "r2,p0,"), encoding="utf-8")
+    with pytest.raises(EcgbenchError, match="patient p0 is in two splits"):
+        Store(tmp_path / "store")
+
+
+def test_the_users_umask_is_kept(card: DatasetCard, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        build_store(card, ward(6), tmp_path / "store")
+    finally:
+        os.umask(before)
+    for path in [tmp_path / "store", *(tmp_path / "store").iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path.name
 
 
 def test_an_unknown_split_and_an_empty_source_are_refused(card: DatasetCard, tmp_path: Path) -> None:

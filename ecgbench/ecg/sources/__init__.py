@@ -7,6 +7,7 @@ changes when what it would load may have changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,14 @@ class Source(Protocol):
     def entries(self) -> list[Entry]: ...
 
     def load(self, entry: Entry) -> tuple[Mapping[str, np.ndarray], float]: ...
+
+
+def source_path(text: str) -> Path:
+    """The path a user typed, with `~` and `~user` put in."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise EcgbenchError(f"'{text}' begins with the home of no user known here: write the whole path.") from None
 
 
 def open_source(spec: str) -> tuple[DatasetCard, Source]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import csv
 import hashlib
-from pathlib import Path
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.scp_grammar import ScpLabeller, Statements
 from ecgbench.ecg.wfdb_file import DamagedRecordError, read_wfdb
 from ecgbench.errors import EcgbenchError
@@ -26,6 +30,7 @@ SPLIT_OF_FOLD = {**dict.fromkeys(range(1, 9), "train"), 9: "validation", 10: "te
 SEX = {"0": "male", "1": "female"}
 OVER_89 = 90.0
 """PTB-XL writes 300 for every age over 89; it is kept as 90, which stands for "90 or more"."""
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 class PtbXl:
@@ -36,47 +41,97 @@ class PtbXl:
             raise EcgbenchError(
                 "the source ptbxl needs its folder: write ptbxl:PATH, the folder that holds ptbxl_database.csv."
             )
-        self.folder = Path(argument).expanduser()
+        self.folder = source_path(argument)
         self.labeller = ScpLabeller(bank, card.label_column or "scp")
         if not self.folder.is_dir():
             raise EcgbenchError(f"ptbxl:{argument}: there is no folder '{self.folder}'.")
-        for name in (DATABASE, "records500"):
-            if not (self.folder / name).exists():
-                raise EcgbenchError(
-                    f"ptbxl:{argument}: '{self.folder / name}' is missing; PTB-XL's official layout has it."
-                )
+        for path, there in ((self.folder / DATABASE, Path.is_file), (self.folder / "records500", Path.is_dir)):
+            if not there(path):
+                raise EcgbenchError(f"ptbxl:{argument}: '{path}' is missing; PTB-XL's official layout has it.")
 
     def fingerprint(self) -> list[Any]:
         """What tells cheaply whether the files are still the same ones: relative path, size, time of change."""
         files = [self.folder / DATABASE, *sorted((self.folder / "records500").rglob("*.*"))]
-        stats = [(str(path.relative_to(self.folder)), path.stat()) for path in files]
+        stats = [(str(path.relative_to(self.folder)), path.stat()) for path in files if path.exists()]
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
     def entries(self) -> list[Entry]:
-        """One entry a row of ptbxl_database.csv; a row that cannot be understood stops with its number."""
-        with (self.folder / DATABASE).open(encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise EcgbenchError(f"{self.folder / DATABASE} lacks the column {', '.join(missing)}.")
-            return [self._entry(row, line) for line, row in enumerate(reader, start=2)]
+        """One entry a row of ptbxl_database.csv; EcgbenchError with line and ecg_id where a row cannot be understood."""
+        entries: list[Entry] = []
+        line_of: dict[str, int] = {}
+        for line, row in self._rows():
+            try:
+                if not row["ecg_id"]:
+                    raise ValueError("every record needs an ecg_id")
+                first = line_of.setdefault(row["ecg_id"], line)
+                if first != line:
+                    raise ValueError(f"the same ecg_id stands in line {first} already")
+                entries.append(self._entry(row))
+            except ValueError as error:
+                raise self._fault(line, row["ecg_id"], str(error)) from None
+        return entries
 
-    def _entry(self, row: dict[str, str], line: int) -> Entry:
+    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """The line a row begins at, and its cells by column name, every cell there."""
+        # A byte that is not UTF-8 is read as a lone surrogate, so that the row it stands in can be named.
+        with (self.folder / DATABASE).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as handle:
+            lines = list(handle)
+        reader = csv.reader(lines, strict=True)
+        header: list[str] | None = None
+        begin = 1
         try:
-            codes = {str(code): float(value) for code, value in ast.literal_eval(row["scp_codes"]).items()}
-            split = SPLIT_OF_FOLD[int(float(row["strat_fold"]))]
-            age = float(row["age"]) if row["age"] else None
-            patient = str(int(float(row["patient_id"])))
-        except (ValueError, SyntaxError, KeyError, AttributeError, TypeError) as error:
-            raise EcgbenchError(
-                f"{self.folder / DATABASE}, line {line} (ecg_id {row.get('ecg_id')}): {type(error).__name__}: {error}."
-            ) from None
+            for cells in reader:
+                if header is None:
+                    header = self._header(cells)
+                elif cells:
+                    yield begin, self._cells(header, cells, begin)
+                begin = reader.line_num + 1
+        except csv.Error as error:
+            ecg_id = lines[begin - 1].partition(",")[0].strip()
+            what = f"the quotes of this row are broken ({error}); fetch the file again"
+            raise self._fault(begin, ecg_id, what) from None
+        if header is None:
+            self._header([])
+
+    def _header(self, names: list[str]) -> list[str]:
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            raise EcgbenchError(f"{self.folder / DATABASE} lacks the column {', '.join(missing)}.")
+        return names
+
+    def _cells(self, header: list[str], cells: list[str], line: int) -> dict[str, str]:
+        if len(cells) != len(header):
+            what = f"the row has {len(cells)} cells, the header has {len(header)}; fetch the file again"
+            raise self._fault(line, cells[0], what)
+        row = dict(zip(header, cells, strict=True))
+        broken = [name for name, cell in row.items() if _NOT_UTF8.search(cell)]
+        if broken:
+            raise self._fault(line, row["ecg_id"], f"{broken[0]} holds a byte that is not UTF-8; fetch the file again")
+        return row
+
+    def _fault(self, line: int, ecg_id: str, what: str) -> EcgbenchError:
+        shown = ecg_id.encode("utf-8", "backslashreplace").decode()
+        return EcgbenchError(f"{self.folder / DATABASE}, line {line} (ecg_id {shown or 'empty'}): {what}.")
+
+    def _entry(self, row: dict[str, str]) -> Entry:
+        """ValueError, naming the column, where a cell cannot be understood."""
+        codes = _likelihoods(row["scp_codes"])
+        fold = _number(row, "strat_fold")
+        if fold not in SPLIT_OF_FOLD:
+            raise ValueError(f"strat_fold is {row['strat_fold']}; valid are 1 to 10")
+        age = _number(row, "age") if row["age"] else None
+        patient = _number(row, "patient_id")
+        if not patient.is_integer():
+            raise ValueError(f"patient_id is {row['patient_id']}; valid is a whole number")
+        file = PurePosixPath(row["filename_hr"])
+        if not file.name or file.is_absolute() or ".." in file.parts:
+            raise ValueError(f"filename_hr is '{file}'; valid is a path in the folder, as records500/00000/00001_hr")
         stadiums = tuple(s for s in (row["infarction_stadium1"], row["infarction_stadium2"]) if s)
-        record = self.folder / row["filename_hr"]
+        record = self.folder / file
         return Entry(
             record=row["ecg_id"],
-            patient=patient,
-            split=split,
+            patient=str(int(patient)),
+            split=SPLIT_OF_FOLD[int(fold)],
             findings=self.labeller.findings(Statements(codes, row["heart_axis"], stadiums)),
             source_sha256=_hash_record(record),
             age=min(age, OVER_89) if age is not None else None,
@@ -91,8 +146,27 @@ class PtbXl:
         if not isinstance(entry.origin, Path):
             raise TypeError(f"entry {entry.record} does not come from this source")
         if not entry.source_sha256:
-            raise DamagedRecordError(f"{entry.origin}.hea or {entry.origin}.dat is missing")
+            file = entry.origin.relative_to(self.folder).as_posix()  # reasons are published, a user's folders are not
+            raise DamagedRecordError(f"{file}.hea or {file}.dat is missing")
         return read_wfdb(entry.origin)
+
+
+def _number(row: dict[str, str], column: str) -> float:
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{column} is '{row[column]}'; valid is a number")
+    return number
+
+
+def _likelihoods(cell: str) -> dict[str, float]:
+    """SCP code -> likelihood in percent, of a cell such as {'NORM': 100.0, 'SR': 0.0}."""
+    try:
+        return {str(code): float(value) for code, value in ast.literal_eval(cell).items()}
+    except (ValueError, SyntaxError, AttributeError, TypeError, OverflowError, MemoryError, RecursionError):
+        raise ValueError(f"scp_codes is \"{cell[:60]}\"; valid is as {{'NORM': 100.0, 'SR': 0.0}}") from None
 
 
 def _hash_record(record: Path) -> str:

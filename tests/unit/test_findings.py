@@ -1,0 +1,54 @@
+"""The label table: ids once, every cell there, nothing readable by accident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecgbench.errors import EcgbenchError
+from ecgbench.findings import label_bank, read_label_table
+
+HEADER = "id,label_en,label_ja,scp\n"
+
+
+def test_the_98_findings_in_the_papers_order() -> None:
+    bank = label_bank()
+    assert len(bank) == 98 and bank.ids[0] == "sinus-tachycardia" and "normal" in bank
+    assert sum(int(count) for count in bank.column("n_test").values()) == 7710
+    assert bank["atrial-fibrillation"].names == {"en": "Atrial Fibrillation", "ja": "心房細動"}
+    assert bank.in_order({"normal", "sinus-tachycardia"}) == ("sinus-tachycardia", "normal")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (HEADER.encode() + b"a,A,\xff,\n", "not readable as CSV in UTF-8"),
+        (HEADER.encode() + b'a,"A,x,\n', "not readable as CSV"),
+        (HEADER.encode() + b"a,A\n", "line 2: not as many cells"),
+        (HEADER.encode() + b"a,A,x,,y\n", "line 2: not as many cells"),
+        (HEADER.encode() + b"a,A,x,\na,B,y,\n", "line 3: id 'a' is empty or stands there twice"),
+        (HEADER.encode() + b",A,x,\n", "line 2: id '' is empty"),
+        (b"id,label_en\na,A\n", "lacks the column label_ja"),
+        (b"", "lacks the column"),
+    ],
+)
+def test_a_table_that_is_not_right_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "labels.csv").write_bytes(data)
+    with pytest.raises(EcgbenchError, match=message):
+        read_label_table(tmp_path / "labels.csv")
+
+
+def test_a_column_that_is_not_there_is_said() -> None:
+    with pytest.raises(EcgbenchError, match="has no column 'icd'"):
+        label_bank().column("icd")
+
+
+def test_prose_and_counts_are_not_in_the_hash_and_codes_are(tmp_path: Path) -> None:
+    def hash_with(row: str, header: str = "id,label_en,label_ja,scp,note") -> str:
+        (tmp_path / "labels.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+        return read_label_table(tmp_path / "labels.csv").hash
+
+    plain = hash_with("a,A,x,NORM,why")
+    assert hash_with("a,A,x,NORM,other") == plain
+    assert hash_with("a,A,x,SR,why") != plain != hash_with("a,A,y,NORM,why")
