@@ -139,7 +139,7 @@ def test_absent_weights_end_within_ten_seconds_with_the_ways_out(tmp_path: Path)
 def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(tmp_path: Path) -> None:
     """As a person does it: a process of its own, SIGINT in the middle of training, the same command with --resume."""
     line = [sys.executable, "-m", "ecgbench", "run", "--encoder", "pooled", "--text", "random", "--data", "tiny"]
-    line += ["--epochs", "120", "--tasks", "superclass"]
+    line += ["--epochs", "40", "--tasks", "superclass"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ECGBENCH_PATH": str(ROOT / "tests" / "overlay")}
     started = subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
