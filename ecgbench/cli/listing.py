@@ -82,12 +82,17 @@ def recipe_rows() -> list[Row]:
     return rows
 
 
+def result_files() -> list[Path]:
+    """Result files below `runs/` and `leaderboards/results/` of the folder one stands in."""
+    return sorted([*Path("runs").glob("*/result.json"), *Path("leaderboards/results").glob("*/*/result.json")])
+
+
 def result_rows() -> list[Row]:
     """Results below `runs/` and `leaderboards/results/` of the folder one stands in."""
     from ecgbench.results import read_result
 
     rows: list[Row] = []
-    for path in sorted([*Path("runs").glob("*/result.json"), *Path("leaderboards/results").glob("*/*/result.json")]):
+    for path in result_files():
         try:
             result = read_result(path)
         except EcgbenchError as error:
@@ -134,14 +139,18 @@ def ls(
     """List encoders, text towers, data sets, tasks, recipes and results."""
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of thing", kind, KINDS)
-    wanted = [kind] if kind else list(KINDS)
-    found = {name: KINDS[name]() for name in wanted}
+    cheap = [
+        name for name in KINDS if name != "results" or as_json
+    ]  # each result file is read whole: only when asked for
+    found = {name: KINDS[name]() for name in ([kind] if kind else cheap)}
     if as_json:
         import json
 
         typer.echo(json.dumps(found[kind] if kind else found, indent=2, ensure_ascii=False))
         return
     parts = [f"{name}\n\n{show_rows(rows)}" if rows else f"{name}\n\n(none)" for name, rows in found.items()]
+    if kind is None:
+        parts.append(f"results\n\n{len(result_files())} result files here; `ecgbench ls results` lists them")
     typer.echo("\n\n".join(parts))
 
 
