@@ -22,6 +22,7 @@ QrsShape = Literal[
     "s1s2s3", "paced", "ventricular-left", "ventricular-right",
 ]  # fmt: skip
 IndependentLead = Literal["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
+Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 Bounds = tuple[float | None, float | None]
 
 
@@ -84,6 +85,45 @@ class Ranges(Part):
     repolarisation: Repolarisation | None = None
 
 
+class LeadWaves(Part):
+    """Waves of one lead of the median beat, mV and ms; depths of Q and S are positive."""
+
+    q_mv: Bounds | None = None
+    q_ms: Bounds | None = None
+    r_mv: Bounds | None = None
+    s_mv: Bounds | None = None
+    s_ms: Bounds | None = None
+    r2_mv: Bounds | None = None
+    net_mv: Bounds | None = None
+    st_mv: Bounds | None = None
+    t_mv: Bounds | None = None
+
+
+class Criterion(Ranges):
+    """What an analyser has to measure; with what only a criterion speaks of."""
+
+    rr_irregularity: Bounds | None = None
+    longest_rr: Bounds | None = None
+    p_per_beat: Bounds | None = None
+    p_per_qrs: Bounds | None = None
+    pr_spread_ms: Bounds | None = None
+    pr_growth_ms: Bounds | None = None
+    r2_over_r_v1_mv: Bounds | None = None
+    v_rate_bpm: Bounds | None = None
+    atrial_rate_bpm: Bounds | None = None
+    atrial_regularity: Bounds | None = None
+    spikes_per_beat: Bounds | None = None
+    leads: dict[Lead, LeadWaves] = {}
+    not_shape: tuple[QrsShape, ...] = ()
+
+
+class Sign(Part):
+    """What a rhythm or a QRS shape means in measured quantities: one of the alternatives holds."""
+
+    any_of: tuple[Criterion, ...] = Field(min_length=1)
+    source: tuple[str, ...] = Field(min_length=1)
+
+
 CHOICES = ("rhythm", "qrs_shape")
 NUMBERS = tuple(
     name for name in Ranges.model_fields if name not in (*CHOICES, "ectopy", "infarction", "repolarisation")
@@ -94,7 +134,7 @@ class Label(Part):
     """One finding; the head of `criteria.yaml` says what each field means."""
 
     says: str
-    criterion: Ranges
+    criterion: Criterion
     draw: Ranges
     source: tuple[str, ...] = Field(min_length=1)
     one_of: tuple[str, ...] = ()
@@ -113,6 +153,12 @@ class Label(Part):
                 raise ValueError(f"draw.{name} must be two rising numbers")
             if criterion is not None and common([criterion, draw]) != draw:
                 raise ValueError(f"draw.{name} leaves the criterion")
+        for part in ("infarction", "repolarisation"):
+            criterion, draw = getattr(self.criterion, part), getattr(self.draw, part)
+            for name in ("q_mv", "q_ms", "st_mv", "t_mv"):
+                bounds, drawn = getattr(criterion, name, None), getattr(draw, name, None)
+                if bounds is not None and drawn is not None and common([bounds, drawn]) != drawn:
+                    raise ValueError(f"draw.{part}.{name} leaves the criterion")
         return self
 
 
@@ -125,11 +171,19 @@ class LimbPattern(Part):
 
 
 class Territory(Part):
-    """The shares of a regional change by lead."""
+    """The shares of a regional change by lead, and where it is measured."""
 
+    measured_in: tuple[Lead, ...] = Field(min_length=1)
     limb: LimbPattern | None
     chest: dict[IndependentLead, float]
     reciprocal: dict[IndependentLead, float]
+
+
+class LeadGroup(Part):
+    """The shares of a change of ST and T by lead, and where it is measured."""
+
+    measured_in: tuple[Lead, ...] = Field(min_length=1)
+    shares: dict[IndependentLead, float]
 
 
 class Criteria(Part):
@@ -138,7 +192,10 @@ class Criteria(Part):
     sources: dict[str, str]
     defaults: Ranges
     territories: dict[str, Territory]
-    lead_groups: dict[str, dict[IndependentLead, float]]
+    lead_groups: dict[str, LeadGroup]
+    rhythms: dict[Rhythm, Sign]
+    qrs_shapes: dict[QrsShape, Sign]
+    groups: dict[str, tuple[str, ...]]
     labels: dict[str, Label]
 
     @model_validator(mode="after")
@@ -151,8 +208,13 @@ class Criteria(Part):
                     unknown |= set(ranges.infarction.territory) - set(self.territories)
                 if ranges.repolarisation:
                     unknown |= {ranges.repolarisation.leads} - set(self.lead_groups)
+            unknown |= set(label.criterion.rhythm or ()) - set(self.rhythms)
+            unknown |= set(label.criterion.qrs_shape or ()) - set(self.qrs_shapes)
             if unknown:
                 raise ValueError(f"{name} names what is not in the file: {', '.join(sorted(unknown))}")
+        grouped = [name for names in self.groups.values() for name in names]
+        if sorted(grouped) != sorted(self.labels):
+            raise ValueError("groups must hold every label once")
         return self
 
     @cached_property
@@ -172,12 +234,35 @@ class Criteria(Part):
             return False
         if second in a.not_with or first in b.not_with:
             return True
-        if set(a.one_of) & set(b.one_of) or not can_agree(a, b):
+        if set(a.one_of) & set(b.one_of) or not can_agree(a, b) or self._regions_clash(a, b):
             return True
         barred = (a.only_with is not None and second not in a.only_with) or (
             b.only_with is not None and first not in b.only_with
         )
         return barred
+
+    def _regions_clash(self, a: Label, b: Label) -> bool:
+        """Whether one finding draws a Q wave, ST or T of leads that they share outside the other's criterion."""
+        for one, other in ((a, b), (b, a)):
+            for leads, draw in self._regions(one.draw):
+                for judged_in, criterion in self._regions(other.criterion):
+                    shared = set(leads) & set(judged_in)
+                    if 2 * len(shared) < min(len(leads), len(judged_in)):
+                        continue
+                    for name in ("q_mv", "q_ms", "st_mv", "t_mv"):
+                        drawn, bounds = getattr(draw, name, None), getattr(criterion, name, None)
+                        if drawn is not None and bounds is not None and common([drawn, bounds]) != drawn:
+                            return True
+        return False
+
+    def _regions(self, ranges: Ranges) -> list[tuple[tuple[str, ...], Infarction | Repolarisation]]:
+        """The leads in which the regional changes of a finding are measured, with their ranges."""
+        found: list[tuple[tuple[str, ...], Infarction | Repolarisation]] = []
+        if ranges.infarction:
+            found += [(self.territories[name].measured_in, ranges.infarction) for name in ranges.infarction.territory]
+        if ranges.repolarisation:
+            found.append((self.lead_groups[ranges.repolarisation.leads].measured_in, ranges.repolarisation))
+        return found
 
 
 def common(bounds: list[Bounds]) -> Bounds | None:

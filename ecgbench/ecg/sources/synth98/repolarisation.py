@@ -27,7 +27,7 @@ def own_repolarisation(plan: Plan, ventricle: Ventricle, knowledge: Criteria, pa
     for change in plan.infarctions:
         _change_territory(change, knowledge.territories[change.region], t_size, st_size)
     for change in plan.repolarisations:
-        for name, share in knowledge.lead_groups[change.region].items():
+        for name, share in knowledge.lead_groups[change.region].shares.items():
             row = LEAD[name]
             if change.st_mv is not None:
                 st_size[row] += share * (change.st_mv - st_size[row])
