@@ -23,6 +23,9 @@ QrsShape = Literal[
 ]  # fmt: skip
 IndependentLead = Literal["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
 Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+LIMB = frozenset({"I", "II", "III", "aVL", "aVF"})
+"""Leads that move together: a change of one shows in the others."""
+
 Bounds = tuple[float | None, float | None]
 
 
@@ -247,7 +250,7 @@ class Criteria(Part):
             for leads, draw in self._regions(one.draw):
                 for judged_in, criterion in self._regions(other.criterion):
                     shared = set(leads) & set(judged_in)
-                    if 2 * len(shared) < min(len(leads), len(judged_in)):
+                    if 2 * len(shared) < min(len(leads), len(judged_in)) and not shared & LIMB:
                         continue
                     for name in ("q_mv", "q_ms", "st_mv", "t_mv"):
                         drawn, bounds = getattr(draw, name, None), getattr(criterion, name, None)
