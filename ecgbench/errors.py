@@ -15,10 +15,10 @@ class RunFailedError(Exception):
     """A run that was rightly asked for and failed on the way (diverged, out of memory). Exit 1."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> EcgbenchError:
+def unknown_name(kind: str, name: str, known: Iterable[str], listed_by: str = "ecgbench ls") -> EcgbenchError:
     """The error for a name that no card carries, with the nearest names there are."""
     names = sorted(known)
     by_fold = {candidate.casefold(): candidate for candidate in names}
     near = [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
-    return EcgbenchError(f"unknown {kind} '{name}': {hint} `ecgbench ls` lists all.")
+    return EcgbenchError(f"unknown {kind} '{name}': {hint} `{listed_by}` lists all.")

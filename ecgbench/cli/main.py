@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ecgbench.cli import check, compare, doctor, leaderboard, listing, rescore, run, show
+from ecgbench.cli import check, compare, data, doctor, leaderboard, listing, rescore, run, show
 from ecgbench.errors import EcgbenchError, RunFailedError
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def overall(
         typer.echo(context.get_help())
 
 
-for module in (run, listing, show, check, rescore, compare, leaderboard, doctor):
+for module in (run, listing, show, check, data, rescore, compare, leaderboard, doctor):
     module.add_to(app)
 
 
@@ -91,8 +91,20 @@ def _end(message: str, code: int) -> int:
 
 
 def _verb(arguments: list[str]) -> str:
-    verbs = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
-    return next((f"{word} " for word in arguments if word in verbs), "")
+    """The verb in a command line, with the second word of a verb that has several (`data build`), for the help hint."""
+    seconds: dict[str, set[str]] = {verb: set() for verb in _commands(app)}
+    for group in app.registered_groups:
+        if group.name and group.typer_instance:
+            seconds[group.name] = _commands(group.typer_instance)
+    for place, word in enumerate(arguments):
+        if word in seconds:
+            second = next((later for later in arguments[place + 1 :] if later in seconds[word]), None)
+            return f"{word} {second} " if second else f"{word} "
+    return ""
+
+
+def _commands(of: typer.Typer) -> set[str]:
+    return {info.name or info.callback.__name__ for info in of.registered_commands if info.callback}
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ecgbench.cards import DatasetCard
-from ecgbench.ecg.recording import LEADS, Entry
+from ecgbench.ecg.parallel import Loaded, loaded_by_workers, loaded_here, workers_for
+from ecgbench.ecg.recording import LEADS, STORE_SAMPLES, Entry
 from ecgbench.ecg.sources import Source, open_source, source_path
-from ecgbench.ecg.standardise import StoredSignal, to_store
+from ecgbench.ecg.standardise import StoredSignal
 from ecgbench.ecg.store import LABEL_SEPARATOR, SPLITS, STORE_FORMAT, Manifest, Store, data_hash_of, shard_name
-from ecgbench.ecg.wfdb_file import DamagedRecordError
 from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import cache_folder, hash_of, process_umask, write_text
@@ -44,18 +45,24 @@ class _Tally:
     damaged: list[dict[str, str]] = field(default_factory=list)
 
 
-def store_for(spec: str, progress: Progress | None = None) -> Store:
+def store_for(spec: str, progress: Progress | None = None, workers: int | None = None) -> Store:
     """The store of a SOURCE: a built store's folder is opened; else the store is built once into the cache, under the
-    fingerprint of its source, and opened from there."""
+    fingerprint of its source, and opened from there. `workers`: see `build_store`."""
     folder, made_from = _store_folder(spec)
     if made_from and not (folder / "manifest.json").is_file():
-        build_store(*made_from, folder, progress)
+        build_store(*made_from, folder, progress, spec=spec, workers=workers)
     return Store(folder)
 
 
 def store_is_built(spec: str) -> bool:
     """Whether `store_for` would only have to open a folder."""
     return (_store_folder(spec)[0] / "manifest.json").is_file()
+
+
+def built_store(spec: str) -> Store | None:
+    """The store of a SOURCE where it is built already."""
+    folder, _ = _store_folder(spec)
+    return Store(folder) if (folder / "manifest.json").is_file() else None
 
 
 def _store_folder(spec: str) -> tuple[Path, tuple[DatasetCard, Source] | None]:
@@ -76,17 +83,31 @@ def _reading_code() -> str:
     return hash_of([[str(path.relative_to(room)), path.read_text(encoding="utf-8")] for path in files])
 
 
-def build_store(card: DatasetCard, source: Source, target: Path, progress: Progress | None = None) -> None:
-    """Build into a folder beside `target` and rename it there at the end: half a store is never opened."""
+def build_store(
+    card: DatasetCard,
+    source: Source,
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    spec: str | None = None,
+    workers: int | None = None,
+) -> None:
+    """Build into a folder beside `target` and rename it there at the end: half a store is never opened.
+
+    `spec` is the SOURCE by which worker processes open `source` for themselves; without it this process works alone.
+    `workers`: how many, one for each core where None. The store is the same whatever their number.
+    """
     entries = source.entries()
     _check_splits(entries)
+    workers = workers_for(len(entries), workers)
+    records = loaded_by_workers(spec, entries, workers) if spec and workers > 1 else loaded_here(source, entries)
     target.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
-        tally, shards, signals_sha256 = _write_signals(source, entries, workplace, progress)
+        tally, shards, signals_sha256 = _write_signals(entries, records, workplace, progress)
         kept, duplicates = _drop_duplicates(tally)
         _write_index(workplace / "index.csv", kept)
-        manifest = _manifest(card, kept, tally, duplicates, shards, signals_sha256)
+        manifest = _manifest(card, source, kept, tally, duplicates, shards, signals_sha256)
         write_text(workplace / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
         workplace.chmod(0o777 & ~process_umask())
         try:
@@ -95,6 +116,7 @@ def build_store(card: DatasetCard, source: Source, target: Path, progress: Progr
             if not (target / "manifest.json").is_file():  # else another process was first, with the same content
                 raise
     finally:
+        records.close()
         shutil.rmtree(workplace, ignore_errors=True)
 
 
@@ -112,23 +134,26 @@ def _check_splits(entries: list[Entry]) -> None:
 
 
 def _write_signals(
-    source: Source, entries: list[Entry], folder: Path, progress: Progress | None
+    entries: list[Entry], records: Iterator[Loaded], folder: Path, progress: Progress | None
 ) -> tuple[_Tally, list[int], str]:
     """Write the shards one after another; memory holds one shard."""
     tally, digest = _Tally(), hashlib.sha256()
     shards: list[int] = []
-    shard: list[np.ndarray] = []
-    for done, (entry, signal) in enumerate(_loaded(source, entries, tally), start=1):
-        if signal is not None:
-            tally.kept.append((entry, StoredSignal(_NO_SAMPLES, *_facts(signal)), len(tally.kept)))
-            tally.signal_hashes.append(hashlib.sha256(signal.counts.tobytes()).hexdigest())
-            shard.append(signal.counts)
-        if len(shard) == SHARD_RECORDS or (shard and done == len(entries)):
-            stacked = np.stack(shard)
-            digest.update(stacked.tobytes())
-            np.save(folder / shard_name(len(shards)), stacked)
-            shards.append(len(shard))
-            shard.clear()
+    shard = np.empty((min(SHARD_RECORDS, len(entries)), len(LEADS), STORE_SAMPLES), np.int16)
+    filled = 0
+    for done, (entry, loaded) in enumerate(zip(entries, records, strict=True), start=1):
+        if loaded.signal is not None:
+            tally.kept.append((entry, StoredSignal(_NO_SAMPLES, *_facts(loaded.signal)), len(tally.kept)))
+            tally.signal_hashes.append(loaded.sha256)
+            shard[filled] = loaded.signal.counts
+            filled += 1
+        else:
+            _count_damaged(tally, entry, loaded.damage, len(entries))
+        if filled == SHARD_RECORDS or (filled and done == len(entries)):
+            digest.update(shard[:filled].data)
+            np.save(folder / shard_name(len(shards)), shard[:filled])
+            shards.append(filled)
+            filled = 0
         if progress:
             progress(done, len(entries))
     if not shards:
@@ -145,22 +170,15 @@ def _facts(signal: StoredSignal) -> tuple[tuple[bool, ...], int, bool, bool]:
     return signal.lead_mask, signal.valid_samples, signal.clipped, signal.resampled
 
 
-def _loaded(source: Source, entries: list[Entry], tally: _Tally) -> Iterator[tuple[Entry, StoredSignal | None]]:
-    """Each entry with its signal, or None where it is damaged; more than 1 % damaged stops the build."""
-    limit = int(MAX_DAMAGED * len(entries))
-    for entry in entries:
-        try:
-            leads, rate = source.load(entry)
-            yield entry, to_store(leads, rate)
-        except DamagedRecordError as error:
-            tally.damaged.append({"record": entry.record, "reason": str(error)})
-            if len(tally.damaged) > limit:
-                names = ", ".join(f"{d['record']} ({d['reason']})" for d in tally.damaged[:3])
-                raise EcgbenchError(
-                    f"{len(tally.damaged)} of {len(entries)} records are damaged, more than 1 %, so nothing was built: "
-                    f"{names}{' …' if len(tally.damaged) > 3 else ''}; mend or fetch these files again."
-                ) from None
-            yield entry, None
+def _count_damaged(tally: _Tally, entry: Entry, reason: str, records: int) -> None:
+    """Note a damaged record; more than 1 % of them stop the build."""
+    tally.damaged.append({"record": entry.record, "reason": reason})
+    if len(tally.damaged) > int(MAX_DAMAGED * records):
+        names = ", ".join(f"{d['record']} ({d['reason']})" for d in tally.damaged[:3])
+        raise EcgbenchError(
+            f"{len(tally.damaged)} of {records} records are damaged, more than 1 %, so nothing was built: "
+            f"{names}{' …' if len(tally.damaged) > 3 else ''}; mend or fetch these files again."
+        )
 
 
 def _drop_duplicates(tally: _Tally) -> tuple[list[tuple[Entry, StoredSignal, int]], list[dict[str, str]]]:
@@ -195,6 +213,7 @@ def _write_index(path: Path, kept: list[tuple[Entry, StoredSignal, int]]) -> Non
 
 def _manifest(
     card: DatasetCard,
+    source: Source,
     kept: list[tuple[Entry, StoredSignal, int]],
     tally: _Tally,
     duplicates: list[dict[str, str]],
@@ -223,4 +242,11 @@ def _manifest(
         resampled_records=sum(signal.resampled for _, signal, _ in kept),
         public=card.public,
         licence=card.licence,
+        remarks=remarks_of(source),
     )
+
+
+def remarks_of(source: Source) -> dict[str, Any]:
+    """What a source has to say of its records, `{}` where it has no `remarks`."""
+    remarks: Callable[[], dict[str, Any]] | None = getattr(source, "remarks", None)
+    return remarks() if remarks else {}

@@ -24,7 +24,8 @@ LABEL_SEPARATOR = "|"
 
 
 class Manifest(BaseModel):
-    """What a store says of itself. `damaged` and `duplicates` are source records that did not enter it."""
+    """What a store says of itself. `damaged` and `duplicates` are source records that did not enter it; `remarks` is
+    what its source had to say of them and no part of the data hash (stores built before there were any have none)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,6 +46,7 @@ class Manifest(BaseModel):
     resampled_records: int
     public: bool
     licence: str | None
+    remarks: dict[str, Any] = {}
 
 
 def data_hash_of(name: str, version: int, rows: list[tuple[str, str, tuple[str, ...], str]]) -> str:

@@ -1,7 +1,8 @@
 """SOURCE as a user types it -> the data set card and an object that lists and loads its records.
 
 A source has `entries() -> list[Entry]`, `load(entry) -> (leads in mV, rate)` and `fingerprint()`, a JSON value that
-changes when what it would load may have changed.
+changes when what it would load may have changed. It may have `remarks() -> dict[str, Any]`: what a store's manifest
+should say of its records, as JSON. Worker processes open it by the same SOURCE text and call `load` alone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""Records loaded and brought to the store's form, in this process or in several, always in the same order.
+
+Worker processes are started afresh (`spawn`), open the source by its text, and send their records back in small
+chunks; a few chunks are under way at a time, so memory does not grow with the data set. Linear algebra keeps to one
+thread everywhere: the workers share the cores, and the same bits come out whatever their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import types
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.sources import Source, open_source
+from ecgbench.ecg.standardise import StoredSignal, to_store
+from ecgbench.ecg.wfdb_file import DamagedRecordError
+from ecgbench.errors import EcgbenchError, RunFailedError
+
+CHUNK = 16
+"""Records that a worker is given at a time."""
+
+CHUNKS_UNDER_WAY = 3
+"""Chunks for each worker that are asked for before the first of them is taken up."""
+
+TOO_FEW = 200
+"""Below this many records starting workers costs more time than it saves."""
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One record read: its signal with the sha256 of its samples, or why it is damaged."""
+
+    signal: StoredSignal | None
+    sha256: str = ""
+    damage: str = ""
+
+
+Loading = Generator[Loaded, None, None]
+"""Records in the order of their entries; to be closed when no more are wanted."""
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def workers_for(records: int, workers: int | None) -> int:
+    """How many processes load `records`: as many as asked for, else one a core; one where that is faster or where this
+    process may not start others. EcgbenchError for less than one."""
+    if workers is not None and workers < 1:
+        raise EcgbenchError(f"{workers} workers were asked for: write 1 (this process alone) or more.")
+    if records < TOO_FEW or multiprocessing.current_process().daemon:
+        return 1
+    return workers or usable_cores()
+
+
+def load_one(source: Source, entry: Entry) -> Loaded:
+    """Load a record and bring it to the store's form; a damaged one is told, not raised."""
+    try:
+        leads, rate = source.load(entry)
+        signal = to_store(leads, rate)
+    except DamagedRecordError as error:
+        return Loaded(None, damage=str(error))
+    return Loaded(signal, hashlib.sha256(signal.counts.data).hexdigest())
+
+
+def loaded_here(source: Source, entries: Sequence[Entry]) -> Loading:
+    """Each entry loaded in this process, in order."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        for entry in entries:
+            yield load_one(source, entry)
+
+
+def loaded_by_workers(spec: str, entries: Sequence[Entry], workers: int) -> Loading:
+    """Each entry loaded by one of the worker processes, in order. `spec`: the SOURCE that they open. RunFailedError
+    where a worker dies; what a worker raises is raised here."""
+    chunks = [entries[first : first + CHUNK] for first in range(0, len(entries), CHUNK)]
+    pool = ProcessPoolExecutor(
+        max_workers=min(workers, len(chunks)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(spec,),
+    )
+    under_way: deque[Future[list[Loaded]]] = deque()
+    done = 0
+    try:
+        for number in range(len(chunks) + CHUNKS_UNDER_WAY * workers):
+            if number < len(chunks):
+                with _as_workers_start():
+                    under_way.append(pool.submit(_load_chunk, chunks[number]))
+            if number >= CHUNKS_UNDER_WAY * workers - 1 and under_way:
+                for loaded in under_way.popleft().result():
+                    yield loaded
+                    done += 1
+    except BrokenProcessPool:
+        raise RunFailedError(
+            f"a worker process ended before its time after {done} of {len(entries)} records (killed, or out of memory), "
+            "so nothing was built: try again with fewer workers"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_source: Source | None = None
+"""In a worker: the source that it loads from."""
+
+
+def _begin(spec: str) -> None:
+    """In a worker: leave Ctrl-C to the parent process, end with it, open the source."""
+    global _source
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _source = open_source(spec)[1]
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody is left to read what this worker makes
+
+
+def _load_chunk(entries: Sequence[Entry]) -> list[Loaded]:
+    assert _source is not None
+    return [load_one(_source, entry) for entry in entries]
+
+
+@contextmanager
+def _as_workers_start() -> Iterator[None]:
+    """While a worker may be started: one thread for its linear algebra; Ctrl-C not heard by it; and no main script,
+    since a worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
+    main = sys.modules["__main__"]
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    at_interrupt = None
+    if threading.current_thread() is threading.main_thread():
+        at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if at_interrupt is not None:
+            signal.signal(signal.SIGINT, at_interrupt)
