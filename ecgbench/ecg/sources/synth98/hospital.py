@@ -1,93 +1,81 @@
-"""Who has what: patients, splits and findings of every record, without any signal.
+"""Who has what: split and findings of every record, without any signal.
 
-The wanted number of records with a finding follows the paper's test counts (`n_test` of the label table) and
-never falls below the floor, split by split. Findings are then dealt to records so that no record holds a
-contradiction; repeat records of one patient share a finding and contradict each other in nothing.
+`prevalence` says how many records should carry a finding. Every record is dealt a first finding; the others go to
+records by chance, weighted by how well a finding keeps company with those already there (`affinity.yaml`). No record
+holds a contradiction, and what a finding implies comes with it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from ecgbench.ecg.sources.synth98.criteria import Criteria
+from ecgbench.ecg.sources.synth98.affinity import affinity
+from ecgbench.ecg.sources.synth98.criteria import CHOICES, Criteria, allowed
+from ecgbench.ecg.sources.synth98.patients import Admission, name_patients
+from ecgbench.ecg.sources.synth98.prevalence import (
+    FINDINGS_A_SICK_RECORD,
+    FLOOR,
+    NORMAL,
+    ROOMS,
+    SPLITS,
+    Wanted,
+    balanced,
+    by_prevalence,
+)
+from ecgbench.ecg.sources.synth98.request import SIZES, Request
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import LabelBank
 
-SPLITS = ("train", "validation", "test")
-SHARES = (0.7, 0.1, 0.2)
-FLOOR = {"train": 3, "validation": 1, "test": 2}
-"""Patients with a finding, at least, by split."""
-
-NORMAL = "normal"
-MOST_NORMAL = 0.148
-FINDINGS_PER_RECORD = {1: 0.30, 2: 0.40, 3: 0.22, 4: 0.08}
-"""How many findings a record that is not normal is meant to hold."""
-
-REPEATS = {1: 0.80, 2: 0.15, 3: 0.05}
-"""How many records a patient has."""
+ROUNDS = 8
+"""In how many rounds the further findings are dealt."""
 
 
-@dataclass
-class Admission:
-    """One record before it has a number."""
-
-    split: str
-    room: int
-    findings: set[str] = field(default_factory=set)
-    patient: int = -1
-    age: float = 0.0
-    sex: str = ""
-
-
-def admit(bank: LabelBank, knowledge: Criteria, records: int, rng: np.random.Generator) -> list[Admission]:
-    """Every record of a hospital of about `records` records, in random order, patients numbered from 0."""
+def admit(bank: LabelBank, knowledge: Criteria, request: Request, rng: np.random.Generator) -> list[Admission]:
+    """Every record of the hospital that is asked for, in random order, patients numbered from 0."""
     differing = sorted(set(bank.ids) ^ set(knowledge.labels))
     if differing:
         raise EcgbenchError(
             f"label table {bank.table} and synth98's criteria differ in {', '.join(differing[:5])}: "
             "use the label table labels98.csv."
         )
-    wanted = wanted_records(bank, records)
+    records, wanted = SIZES[request.size], by_prevalence(bank, SIZES[request.size])
+    if request.balanced is not None:
+        wanted = balanced(bank, request.balanced, request.labels)
     admissions: list[Admission] = []
     for split in ("validation", "test", "train"):
-        ward = _Ward(split, knowledge, {label: counts[split] for label, counts in wanted.items()}, rng)
-        admissions += ward.admissions
-        if split != "train":
-            admissions += ward.normals(wanted[NORMAL][split])
-    admissions += ward.normals(records - len(admissions))
-    _name_patients(admissions, knowledge, rng)
+        admissions += _Ward(
+            split, knowledge, {finding: counts[split] for finding, counts in wanted.items()}, rng
+        ).deal()
+        fills_up = split == "train" and request.balanced is None
+        normals = records - len(admissions) if fills_up else wanted[NORMAL][split]
+        admissions += [Admission(split, {NORMAL}) for _ in range(normals)]
+    name_patients(admissions, knowledge, rng)
+    _check_floors(admissions, wanted)
     order = rng.permutation(len(admissions))
     return [admissions[i] for i in order]
 
 
-def wanted_records(bank: LabelBank, records: int) -> dict[str, dict[str, int]]:
-    """finding -> split -> number of records that should carry it."""
-    paper = {label: int(cell) for label, cell in bank.column("n_test").items()}
-    least = sum(FLOOR.values())
-    normal = round(records * min(MOST_NORMAL, paper[NORMAL] / (sum(paper.values()) / 2)))
-    mean = sum(count * share for count, share in FINDINGS_PER_RECORD.items())
-    instances = 0.95 * mean * (records - normal)
-    others = np.array([count for label, count in paper.items() if label != NORMAL], dtype=float)
-    low, high = 0.0, instances / others.sum()
-    for _ in range(50):
-        scale = (low + high) / 2
-        low, high = (scale, high) if np.maximum(least, others * scale).sum() < instances else (low, scale)
-    totals = {label: max(least, round(count * scale)) for label, count in paper.items()}
-    totals[NORMAL] = normal
-    return {label: _by_split(total) for label, total in totals.items()}
-
-
-def _by_split(total: int) -> dict[str, int]:
-    validation = max(FLOOR["validation"], round(total * SHARES[1]))
-    test = max(FLOOR["test"], round(total * SHARES[2]))
-    return {"train": max(FLOOR["train"], total - validation - test), "validation": validation, "test": test}
+def _check_floors(admissions: list[Admission], wanted: Wanted) -> None:
+    patients: dict[tuple[str, str], set[int]] = {}
+    for admission in admissions:
+        for finding in admission.findings:
+            patients.setdefault((finding, admission.split), set()).add(admission.patient)
+    for finding, counts in wanted.items():
+        for split in SPLITS:
+            there = len(patients.get((finding, split), ()))
+            if counts[split] and there < FLOOR[split]:
+                raise EcgbenchError(
+                    f"synth98 found {there} patients with {finding} for the {split} split, which needs {FLOOR[split]}: "
+                    "take another seed."
+                )
 
 
 class _Ward:
-    """The records of one split, being filled."""
+    """The records of one split that are not normal.
+
+    Arrays have a row a record and a column a finding. `barred`: what a record cannot take (any more). `liking`: the
+    weight of each finding there. `free`: how many findings more a record has room for.
+    """
 
     def __init__(self, split: str, knowledge: Criteria, wanted: dict[str, int], rng: np.random.Generator) -> None:
         self.split, self.knowledge, self.rng = split, knowledge, rng
@@ -97,111 +85,86 @@ class _Ward:
         for pair in knowledge.contradictions:
             a, b = (self.column[label] for label in pair)
             self.clash[a, b] = self.clash[b, a] = True
-        self.left = Counter(wanted)
-        del self.left[NORMAL]
-        sick = round(sum(self.left.values()) / (0.95 * sum(n * p for n, p in FINDINGS_PER_RECORD.items())))
-        rooms = rng.choice(list(FINDINGS_PER_RECORD), size=sick, p=list(FINDINGS_PER_RECORD.values()))
-        self.admissions = [Admission(split, int(room)) for room in rooms]
-        self.barred = np.zeros((sick, len(self.labels)), dtype=bool)
+        self.weights = affinity().matrix(self.labels)
+        self.left = np.array([0 if label == NORMAL else wanted[label] for label in self.labels])
+        self.findings: list[set[str]] = []
+        most = int(self.left.sum())  # each record takes one of these at least
+        self.barred = np.zeros((most, len(self.labels)), dtype=bool)
+        self.liking = np.ones((most, len(self.labels)), dtype=np.float32)
+        self.free = np.zeros(most, dtype=np.int64)
+
+    def deal(self) -> list[Admission]:
+        """All wanted findings, dealt."""
         self._first_findings()
         self._further_findings()
-
-    def normals(self, count: int) -> list[Admission]:
-        """That many normal records of this split."""
-        return [Admission(self.split, 1, {NORMAL}) for _ in range(count)]
+        self._leftovers()
+        return [Admission(self.split, findings) for findings in self.findings]
 
     def _first_findings(self) -> None:
         """One finding for every record; first those that bring others along or stand nearly alone."""
-        bound = [name for name in self.left if self._is_bound(name)]
-        next_record = 0
-        for name in bound:
-            for _ in range(self.left[name]):
-                self._add(next_record, name)
-                next_record += 1
-        pool = [name for name, count in self.left.items() if name not in bound for _ in range(max(0, count))]
-        self.rng.shuffle(pool)
-        for record in range(next_record, len(self.admissions)):
-            self._add(record, pool.pop())
-
-    def _is_bound(self, name: str) -> bool:
-        label = self.knowledge.labels[name]
-        return bool(label.implies or label.with_one_of or label.only_with is not None)
+        records = round(int(self.left.sum()) / FINDINGS_A_SICK_RECORD)
+        for name in self.labels:
+            label = self.knowledge.labels[name]
+            if label.implies or label.with_one_of or label.only_with is not None:
+                while self.left[self.column[name]] > 0:
+                    self._open(name)
+        pool = np.repeat(np.arange(len(self.labels)), np.maximum(self.left, 0))
+        for column in self.rng.permutation(pool)[: max(0, records - len(self.findings))]:
+            self._open(self.labels[column])
 
     def _further_findings(self) -> None:
-        """The rest, rarest first, to random records that have room and hold nothing against it."""
-        for name, count in sorted(self.left.items(), key=lambda item: (item[1], item[0])):
-            if count <= 0:
-                continue
-            open_to = ~self.barred[:, self.column[name]]
-            room = np.array([len(a.findings) < a.room for a in self.admissions])
-            chosen = self._some(np.flatnonzero(open_to & room), count)
-            if len(chosen) < count:
-                chosen += self._some(np.flatnonzero(open_to & ~room), count - len(chosen))
-            for record in chosen:
-                self._add(record, name)
+        """The rest, in rounds so that no finding has only the room that others left: each to records that have room and
+        hold nothing against it, drawn by weight."""
+        for rounds_left in range(ROUNDS, 0, -1):
+            for column in self.rng.permutation(len(self.labels)):
+                count = -(-self.left[column] // rounds_left)
+                takers = np.flatnonzero((self.free > 0) & ~self.barred[:, column])
+                # The largest of log weight + Gumbel noise are a sample by weight without replacement (Vieira 2014).
+                keys = np.log(self.liking[takers, column]) + self.rng.gumbel(size=len(takers))
+                for record in takers[np.argsort(-keys)[: max(0, count)]]:
+                    self._add(int(record), self.labels[column])
 
-    def _some(self, candidates: np.ndarray, count: int) -> list[int]:
-        taken = self.rng.permutation(candidates)[:count]
-        return [int(record) for record in taken]
+    def _leftovers(self) -> None:
+        """What found no place, rarest first: to records that are full but hold nothing against it, else to new ones."""
+        for column in np.argsort(self.left, kind="stable"):
+            if self.left[column] > 0:
+                takers = np.flatnonzero(~self.barred[: len(self.findings), column])
+                for record in self.rng.permutation(takers)[: self.left[column]]:
+                    self._add(int(record), self.labels[column])
+            while self.left[column] > 0:
+                self._open(self.labels[column])
+
+    def _open(self, name: str) -> None:
+        """A new record with this finding."""
+        self.findings.append(set())
+        self.free[len(self.findings) - 1] = self.rng.choice(list(ROOMS), p=list(ROOMS.values()))
+        self._add(len(self.findings) - 1, name)
 
     def _add(self, record: int, name: str) -> None:
-        """Add a finding and everything it brings along."""
-        findings = self.admissions[record].findings
+        """Add a finding and everything it brings along; or bar it where all findings at once leave no rhythm or shape."""
+        column, findings = self.column[name], self.findings[record]
         if name in findings:
             return
+        self.barred[record, column] = True
+        if not self._agree({*findings, name}):
+            return
         findings.add(name)
-        self.left[name] -= 1
-        self.barred[record] |= self.clash[self.column[name]]
-        self.barred[record, self.column[name]] = True
+        self.free[record] -= 1
+        self.left[column] -= 1
+        self.barred[record] |= self.clash[column]
+        self.liking[record] *= self.weights[column]
         label = self.knowledge.labels[name]
         for implied in label.implies:
             self._add(record, implied)
-        choices = label.with_one_of
-        if choices and not findings & set(choices):
-            fitting = [other for other in choices if not self.barred[record, self.column[other]]]
-            weights = np.array([choices[other] for other in fitting])
+        if label.with_one_of and not findings & set(label.with_one_of):
+            fitting = [other for other in label.with_one_of if not self.barred[record, self.column[other]]]
+            weights = np.array([label.with_one_of[other] for other in fitting])
             self._add(record, fitting[int(self.rng.choice(len(fitting), p=weights / weights.sum()))])
 
-
-def _name_patients(admissions: list[Admission], knowledge: Criteria, rng: np.random.Generator) -> None:
-    """Give every record a patient, an age and a sex; a patient stays in one split and keeps every floor."""
-    patient = 0
-    for split in SPLITS:
-        own = [a for a in admissions if a.split == split]
-        own = [own[i] for i in rng.permutation(len(own))]
-        patients_with = Counter(label for a in own for label in a.findings)
-        for position, first in enumerate(own):
-            if first.patient >= 0:
-                continue
-            group = [first]
-            wanted = int(rng.choice(list(REPEATS), p=list(REPEATS.values())))
-            for other in own[position + 1 : position + 61]:
-                if len(group) == wanted:
-                    break
-                if other.patient < 0 and _same_patient(group, other, knowledge, patients_with, split):
-                    patients_with.subtract(set().union(*(a.findings for a in group)) & other.findings)
-                    group.append(other)
-            _describe(group, patient, rng)
-            patient += 1
-
-
-def _same_patient(
-    group: list[Admission], other: Admission, knowledge: Criteria, patients_with: Counter[str], split: str
-) -> bool:
-    """Whether a record can be a further one of this patient: something shared, nothing contradictory, and no
-    finding that would then have fewer patients than its floor."""
-    so_far = set().union(*(a.findings for a in group))
-    shared = so_far & other.findings
-    if not shared or any(patients_with[label] <= FLOOR[split] for label in shared):
-        return False
-    pairs = (frozenset((a, b)) for a in so_far for b in other.findings if a != b)
-    return not any(pair in knowledge.contradictions for pair in pairs)
-
-
-def _describe(group: list[Admission], patient: int, rng: np.random.Generator) -> None:
-    healthy = all(a.findings == {NORMAL} for a in group)
-    age = float(np.clip(np.rint(rng.normal(52 if healthy else 63, 15)), 18, 95))
-    sex = "male" if rng.random() < 0.54 else "female"
-    for later, admission in enumerate(group):
-        admission.patient, admission.sex = patient, sex
-        admission.age = age + later
+    def _agree(self, findings: set[str]) -> bool:
+        """Whether one rhythm and one QRS shape suit all of them (any two agree, or they would contradict)."""
+        for name in CHOICES:
+            options = [set(own) for finding in findings if (own := allowed(self.knowledge.labels[finding], name))]
+            if options and not set.intersection(*options):
+                return False
+        return True
