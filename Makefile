@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow bench lint install wheel-check boards clean
+.PHONY: demo test test-slow bench proof lint install wheel-check boards clean
 
 install: $(READY)
 
@@ -30,6 +30,10 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/precision.py
+	$(BIN)/python tests/bench/synth98_generation.py
+
+proof: $(READY)
+	$(BIN)/python -m tests.proof
 
 wheel-check: $(READY)
 	PYTHON=$(BIN)/python UV=$(BIN)/uv bash .ci/wheel-check

@@ -1,4 +1,4 @@
-"""The signals of synth98 version 1, pinned: boards stand on them, and its data hash does not see the samples."""
+"""The signals of synth98, pinned: boards stand on them, and its data hash does not see the samples."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 from ecgbench.ecg.sources.synth98.leads import DOWER
 from ecgbench.ecg.sources.synth98.plan import Plan
 from ecgbench.ecg.sources.synth98.rhythm import Events
-from ecgbench.ecg.sources.synth98.wave import Wave, bells
+from ecgbench.ecg.sources.synth98.wave import Wave, bells, mixed
 from ecgbench.ecg.sources.synth98.waves import waves
 
 WIDE_P_MS, TALL_P_MV = 118.0, 0.24
@@ -21,11 +21,12 @@ def p_wave(plan: Plan, kind: str, patient: np.random.Generator) -> Wave:
     loop[:, 2:] *= patient.normal(1.0, 0.1, size=loop[:, 2:].shape)
     centre, width = loop[:, 0] * duration, loop[:, 1] * duration
     if plan["p_ms"] > WIDE_P_MS:
-        width = width * 0.85
+        centre = np.array([0.32, 0.68]) * duration
     if plan["p_ii_mv"] > TALL_P_MV:
         centre = np.array([0.44, 0.60]) * duration
         loop[0, 2:] *= 1.5
     size = loop[:, 2:] @ DOWER.T
+    size[:, 2:] *= waves().p_chest_gain
     time = np.arange(0.0, duration, 0.002)
     height = np.abs(bells(centre, width, size).at(time)[1]).max()
     size = size * min(plan["p_ii_mv"] / height, 6.0)
@@ -37,13 +38,13 @@ def p_wave(plan: Plan, kind: str, patient: np.random.Generator) -> Wave:
 
 
 def atrial_activity(events: Events, samples: int, rate: float, rng: np.random.Generator) -> np.ndarray:
-    """(8, samples) mV of fibrillatory or flutter waves; zeros without either."""
+    """float32 (8, samples), mV, of fibrillatory or flutter waves; zeros without either."""
     time = np.arange(samples) / rate
     if events.flutter_hz:
         return _saw_tooth(2 * np.pi * events.flutter_hz * (time - events.flutter_zero), rng)
     if events.fibrillation:
         return _fibrillatory(time, rng)
-    return np.zeros((8, samples))
+    return np.zeros((8, samples), np.float32)
 
 
 def _saw_tooth(phase: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -53,12 +54,12 @@ def _saw_tooth(phase: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     strength = rng.uniform(0.09, 0.15)
     foot = np.array([0.05, 1.0, 0.0, 0.1, 0.0, 0.1, 0.2, 0.2])
     front = np.array([0.05, 0.0, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0])
-    return strength * (np.outer(foot, wave) + np.outer(front, bump))
+    return mixed(strength * np.stack([foot, front], axis=1), np.stack([wave, bump]))
 
 
 def _fibrillatory(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Three waves of wandering frequency between 5 and 9 Hz, each with its own direction, largest in V1."""
-    signal = np.zeros((8, len(time)))
+    directions, waxing_waves = [], []
     strength = rng.lognormal(np.log(0.028), 0.35)
     for _ in range(3):
         frequency, drift = rng.uniform(5.0, 9.0), rng.uniform(0.2, 0.6)
@@ -66,8 +67,9 @@ def _fibrillatory(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         phase = 2 * np.pi * frequency * time + wander + rng.uniform(0, 2 * np.pi)
         waxing = 1 + 0.4 * np.sin(2 * np.pi * rng.uniform(0.2, 0.7) * time + rng.uniform(0, 2 * np.pi))
         direction = np.array([0.3, 0.7, 1.3, 0.7, 0.4, 0.3, 0.3, 0.25]) * rng.normal(1.0, 0.35, size=8)
-        signal += strength * np.outer(direction, waxing * np.sin(phase))
-    return signal
+        directions.append(strength * direction)
+        waxing_waves.append(waxing * np.sin(phase))
+    return mixed(np.stack(directions, axis=1), np.stack(waxing_waves))
 
 
 def spikes(signal: np.ndarray, events: Events, rate: float, rng: np.random.Generator) -> np.ndarray:

@@ -106,11 +106,13 @@ class Criterion(Ranges):
     """What an analyser has to measure; with what only a criterion speaks of."""
 
     rr_irregularity: Bounds | None = None
+    rr_irregularity_all: Bounds | None = None
     longest_rr: Bounds | None = None
     p_per_beat: Bounds | None = None
     p_per_qrs: Bounds | None = None
     pr_spread_ms: Bounds | None = None
     pr_growth_ms: Bounds | None = None
+    p_shapes: Bounds | None = None
     r2_over_r_v1_mv: Bounds | None = None
     v_rate_bpm: Bounds | None = None
     atrial_rate_bpm: Bounds | None = None
@@ -168,7 +170,7 @@ class Label(Part):
 class LimbPattern(Part):
     """How I and II move together until `lead` has the wanted value."""
 
-    lead: Literal["III", "aVL", "aVF"]
+    lead: Literal["I", "III", "aVL", "aVF"]
     I: float  # noqa: E741 - the lead's name
     II: float
 
@@ -189,11 +191,26 @@ class LeadGroup(Part):
     shares: dict[IndependentLead, float]
 
 
+class People(Part):
+    """Shifts of a patient's place within the range of a quantity (a share of the range) by sex and age."""
+
+    female: dict[str, float]
+    male: dict[str, float]
+    ten_years: dict[str, float]
+    source: tuple[str, ...] = Field(min_length=1)
+
+    def shift(self, name: str, age: float | None, sex: str | None) -> float:
+        """The shift of one quantity; nothing is known of a patient without age or sex."""
+        by_sex = {"female": self.female, "male": self.male}.get(sex or "", {}).get(name, 0.0)
+        return by_sex + (0.0 if age is None else self.ten_years.get(name, 0.0) * (age - 55) / 10)
+
+
 class Criteria(Part):
     """The whole of `criteria.yaml`."""
 
     sources: dict[str, str]
     defaults: Ranges
+    people: People
     territories: dict[str, Territory]
     lead_groups: dict[str, LeadGroup]
     rhythms: dict[Rhythm, Sign]

@@ -55,18 +55,24 @@ class Plan:
 
 
 def make_plan(
-    findings: tuple[str, ...], knowledge: Criteria, patient: np.random.Generator, record: np.random.Generator
+    findings: tuple[str, ...],
+    knowledge: Criteria,
+    patient: np.random.Generator,
+    record: np.random.Generator,
+    *,
+    age: float | None = None,
+    sex: str | None = None,
 ) -> Plan:
     """Draw a plan. `patient` gives the place within every range that the patient keeps between records."""
     labels = [knowledge.labels[name] for name in findings]
     numbers: dict[str, float] = {}
-    for name in NUMBERS:
-        own = float(patient.beta(2.2, 2.2))
-        place = abs(own + record.normal(0.0, AS_THE_PATIENT))
-        place = min(place, 2.0 - place) if place > 1.0 else place
+    own = patient.beta(2.2, 2.2, size=len(NUMBERS))
+    own += [knowledge.people.shift(name, age, sex) for name in NUMBERS]
+    places = np.abs(own + record.normal(0.0, AS_THE_PATIENT, size=len(NUMBERS)))
+    for name, place in zip(NUMBERS, np.clip(np.minimum(places, 2.0 - places), 0.0, 1.0).tolist(), strict=True):
         bounds = range_of(name, labels, getattr(knowledge.defaults, name))
         if bounds is not None:
-            numbers[name] = float(bounds[0] + place * (bounds[1] - bounds[0]))
+            numbers[name] = bounds[0] + place * (bounds[1] - bounds[0])
     rhythm = _choose("rhythm", labels, knowledge, record)
     return Plan(
         rhythm=rhythm,
@@ -84,18 +90,19 @@ def range_of(name: str, labels: list[Label], default: Bounds | None) -> tuple[fl
     """
     draws = [bounds for label in labels if (bounds := getattr(label.draw, name)) is not None]
     criteria = [bounds for label in labels if (bounds := getattr(label.criterion, name)) is not None]
-    inside = [draw for draw in draws if common([draw, *criteria]) is not None]
-    candidates = [common(inside)] if inside else []
-    candidates += [common([draw, *criteria]) for draw in inside]
-    if default is not None:
-        candidates.append(common([default, *criteria]))
-        candidates.append(default if not draws and not criteria else None)
+    if default is None and not draws:
+        return None
+    candidates = [default]
+    if draws or criteria:  # neither for most quantities of most records: a third of a plan's time is spared
+        inside = [draw for draw in draws if common([draw, *criteria]) is not None]
+        candidates = [common(inside)] if inside else []
+        candidates += [common([draw, *criteria]) for draw in inside]
+        if default is not None:
+            candidates.append(common([default, *criteria]))
     for bounds in candidates:
         if bounds is not None and bounds[0] is not None and bounds[1] is not None:
             return (bounds[0], bounds[1])
-    if draws or default is not None:
-        raise ValueError(f"no value of {name} suits the findings: criteria.yaml lets contradictions through")
-    return None
+    raise ValueError(f"no value of {name} suits the findings: criteria.yaml lets contradictions through")
 
 
 def _choose(name: str, labels: list[Label], knowledge: Criteria, rng: np.random.Generator) -> str:

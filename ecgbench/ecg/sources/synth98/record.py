@@ -24,8 +24,8 @@ def generate(entry: Entry, *, version: int, seed: int, noise: bool = True) -> np
     number = int(entry.record[1:])
     record = np.random.default_rng([version, seed, RECORD_STREAM, number])
     patient = np.random.default_rng([version, seed, PATIENT_STREAM, int(entry.patient[1:])])
-    plan = make_plan(entry.findings, criteria(), patient, record)
-    signal = heart_signal(plan, patient, record).astype(np.float32)
+    plan = make_plan(entry.findings, criteria(), patient, record, age=entry.age, sex=entry.sex)
+    signal = heart_signal(plan, patient, record)
     if noise:
         electrodes = np.random.default_rng([version, seed, NOISE_STREAM, number])
         signal += electrode_noise(electrodes, STORE_SAMPLES, STORE_RATE)
@@ -33,7 +33,7 @@ def generate(entry: Entry, *, version: int, seed: int, noise: bool = True) -> np
 
 
 def heart_signal(plan: Plan, patient: np.random.Generator, record: np.random.Generator) -> np.ndarray:
-    """(8, 5000), mV: the independent leads without noise."""
+    """float32 (8, 5000), mV: the independent leads without noise."""
     knowledge = criteria()
     ventricle = Ventricle(plan, knowledge, patient)
     repolarisation = own_repolarisation(plan, ventricle, knowledge, patient)
@@ -46,7 +46,8 @@ def heart_signal(plan: Plan, patient: np.random.Generator, record: np.random.Gen
         wave = p_wave(plan, kind, patient)
         placed += [(time, size, wave) for time, own, size in events.p if own == kind]
     signal = lay_out(placed, STORE_SAMPLES, STORE_RATE)
-    signal += atrial_activity(events, STORE_SAMPLES, STORE_RATE, record)
+    if events.fibrillation or events.flutter_hz:
+        signal += atrial_activity(events, STORE_SAMPLES, STORE_RATE, record)
     return spikes(signal, events, STORE_RATE, record)
 
 

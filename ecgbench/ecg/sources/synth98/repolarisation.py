@@ -25,7 +25,10 @@ def own_repolarisation(plan: Plan, ventricle: Ventricle, knowledge: Criteria, pa
     """ST and T of the conducted beats, with every regional change of the plan."""
     t_size, st_size = _healthy(plan, ventricle, patient)
     for change in plan.infarctions:
-        _change_territory(change, knowledge.territories[change.region], t_size, st_size)
+        territory = knowledge.territories[change.region]
+        pattern = ventricle.limb_pattern(territory.limb, knowledge) if territory.limb is not None else None
+        _change_territory(change, territory, pattern, t_size, st_size)
+    limb_before = t_size[:2].copy(), st_size[:2].copy()
     for change in plan.repolarisations:
         for name, share in knowledge.lead_groups[change.region].shares.items():
             row = LEAD[name]
@@ -33,6 +36,9 @@ def own_repolarisation(plan: Plan, ventricle: Ventricle, knowledge: Criteria, pa
                 st_size[row] += share * (change.st_mv - st_size[row])
             if change.t_mv is not None:
                 t_size[row] = change.t_mv * share
+    if any(knowledge.territories[change.region].limb is not None for change in plan.infarctions):
+        _leave_foot_lead(t_size, limb_before[0])
+        _leave_foot_lead(st_size, limb_before[1])
     return st_and_t(ventricle.qrs, qt_seconds(plan), st_size, t_size)
 
 
@@ -58,11 +64,12 @@ def st_and_t(qrs: float, qt: float, st_size: np.ndarray, t_size: np.ndarray) -> 
 def _healthy(plan: Plan, ventricle: Ventricle, patient: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """T and ST amplitudes (8,) before any regional change."""
     vector = np.array(waves().t["normal"]) * patient.normal(1.0, 0.15, size=3)
-    strength, early = patient.lognormal(-0.22, 0.28), patient.uniform(0.0, 0.06)
+    vector += patient.normal(0.0, [0.03, 0.04, 0.10])
+    strength, early = patient.lognormal(-0.12, 0.33), min(patient.lognormal(-2.9, 0.75), 0.17)
     gain = np.sqrt(np.clip(ventricle.torso.gain * ventricle.scale, 0.2, 2.0))
     t_size = strength * gain * (ventricle.torso.field(*T_FOLLOWS) @ vector)
     t_size[CHEST] *= waves().t_chest_gain
-    st_size = early * gain * np.array([0.3, 0.4, 0.4, 1.0, 1.0, 0.6, 0.4, 0.2])
+    st_size = early * gain * np.array([0.3, 0.4, 0.4, 1.0, 1.0, 0.6, 0.4, 0.2]) + patient.normal(0.0, 0.012, size=8)
     if plan.qrs_shape in SECONDARY:
         area = qrs_area(ventricle.wave)
         t_size, st_size = DISCORDANT_T * area, DISCORDANT_ST * area
@@ -74,13 +81,20 @@ def qrs_area(wave: Wave) -> np.ndarray:
     return np.sqrt(2 * np.pi) * (wave.rise @ wave.size)
 
 
-def _change_territory(change: Regional, territory: Territory, t_size: np.ndarray, st_size: np.ndarray) -> None:
-    """Bring T and ST of a territory's leading leads to the wanted values, in place."""
+def _leave_foot_lead(size: np.ndarray, before: np.ndarray) -> None:
+    """Where I alone was changed, let II follow so that aVF, which an infarction has set, stays as it was; in place."""
+    if size[1] == before[1]:
+        size[1] += (size[0] - before[0]) / 2
+
+
+def _change_territory(
+    change: Regional, territory: Territory, pattern: np.ndarray | None, t_size: np.ndarray, st_size: np.ndarray
+) -> None:
+    """Bring T and ST of a territory's leading leads to the wanted values, in place; `pattern`: the shares of I and II."""
     for sizes, wanted in ((t_size, change.t_mv), (st_size, change.st_mv)):
         if wanted is None:
             continue
-        if territory.limb is not None:
-            pattern = np.array([territory.limb.I, territory.limb.II])
+        if territory.limb is not None and pattern is not None:
             now, step = limb_lead(territory.limb.lead, *sizes[:2]), limb_lead(territory.limb.lead, *pattern)
             sizes[:2] += (wanted - now) / step * pattern
         for name, share in territory.chest.items():
@@ -101,4 +115,6 @@ def ectopic_beat(plan: Plan, rng: np.random.Generator) -> Wave:
     wave = bells(loop[:, 0] * qrs, loop[:, 1] * qrs, size)
     area = qrs_area(wave)
     qt = min(0.46, max(0.36, 1.08 * qt_seconds(plan)))
+    if plan.rhythm == "ventricular-tachycardia":  # as short as the fastest beats need it
+        qt = rng.uniform(0.29, 0.32)
     return wave.joined(st_and_t(qrs, qt, DISCORDANT_ST * area, DISCORDANT_T * area))

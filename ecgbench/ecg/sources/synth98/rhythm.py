@@ -34,10 +34,10 @@ def events_of(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def pr_seconds(plan: Plan) -> float:
-    """The plan's PR, shortened as the rate rises (about 2 ms for 10/min over 100), never less than its P."""
+    """The plan's PR, shortened as the rate rises (about 5 ms for 10/min over 100), never less than its P."""
     pr = plan["pr_ms"]
     if pr < 200:
-        pr *= 1 - 0.0015 * max(0.0, plan["rate_bpm"] - 100)
+        pr *= 1 - 0.003 * max(0.0, plan["rate_bpm"] - 100)
     return float(max(pr, plan["p_ms"] + 12)) / 1000
 
 
@@ -91,6 +91,7 @@ def _sinus(plan: Plan, rng: np.random.Generator) -> Events:
     events, rr_at, pr = Events(), _breathing(plan, rng), pr_seconds(plan)
     coupling = max(0.36, 60 / plan["rate_bpm"] * rng.uniform(0.50, 0.62))
     sequence = _sequence(plan, rng)
+    tall = 1 + 0.01 * max(0.0, plan["rate_bpm"] - 100)  # P rises with the sympathetic tone of a fast rate
     time = START + rng.uniform(0, 60 / plan["rate_bpm"])
     for letter in sequence:
         if time > END:
@@ -100,7 +101,7 @@ def _sinus(plan: Plan, rng: np.random.Generator) -> Events:
         else:
             early = letter == "A"
             own_pr = max(0.11, pr - 0.02) if early else pr + rng.normal(0, 0.002)
-            events.p.append((time - own_pr, "ectopic" if early else "sinus", 1.0))
+            events.p.append((time - own_pr, "ectopic" if early else "sinus", tall))
             events.qrs.append((time, "conducted"))
         index = len(events.qrs)
         following = sequence[index] if index < len(sequence) else "N"
@@ -125,7 +126,7 @@ def _sinoatrial_block(plan: Plan, rng: np.random.Generator) -> Events:
 def _second_degree(plan: Plan, rng: np.random.Generator, growth: float) -> Events:
     """One P of every `ratio` is not conducted; PR grows within the group by `growth` seconds, ever less."""
     events = Events()
-    ratio = int(rng.integers(3, 5))
+    ratio = int(rng.integers(4, 6))
     pp = 60 / plan["rate_bpm"] * (ratio - 1) / ratio
     beat = int(rng.integers(ratio))
     for time in np.arange(START + rng.uniform(0, pp), END, pp):
@@ -139,7 +140,7 @@ def _second_degree(plan: Plan, rng: np.random.Generator, growth: float) -> Event
 
 
 def _wenckebach(plan: Plan, rng: np.random.Generator) -> Events:
-    return _second_degree(plan, rng, growth=float(rng.uniform(0.07, 0.11)))
+    return _second_degree(plan, rng, growth=float(rng.uniform(0.065, 0.085)))
 
 
 def _mobitz(plan: Plan, rng: np.random.Generator) -> Events:
@@ -147,8 +148,11 @@ def _mobitz(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _complete_block(plan: Plan, rng: np.random.Generator) -> Events:
-    """Atria at their own 75 to 100 a minute; the escape is ventricular below 42 a minute, else junctional."""
-    events, pp, rr = Events(), 60 / rng.uniform(75, 100), 60 / plan["rate_bpm"]
+    """Atria at their own 70 to 110 a minute, at no simple ratio to the escape rhythm (else their independence would
+    not show in ten seconds); the escape is ventricular below 42 a minute, else junctional."""
+    ratio = rng.uniform(1.58, 1.70) if plan["rate_bpm"] > 42 else rng.uniform(2.3, 2.7)
+    events, rr = Events(), 60 / plan["rate_bpm"]
+    pp = rr / ratio
     kind = "ventricular" if plan["rate_bpm"] < 42 else "conducted"
     for time in np.arange(START + rng.uniform(0, pp), END, pp):
         events.p.append((float(time + rng.normal(0, 0.006)), "sinus", 1.0))
@@ -188,14 +192,15 @@ def _flutter(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _supraventricular_tachycardia(plan: Plan, rng: np.random.Generator) -> Events:
-    """Strictly regular; the P wave is hidden in the QRS or follows it, small and inverted."""
+    """Strictly regular; the P wave is hidden in the QRS or follows it, small and inverted, in the ST segment."""
     events, rr = Events(), 60 / plan["rate_bpm"]
     visible = rng.random() < 0.5
+    after = (plan["qrs_ms"] + rng.uniform(15, 30)) / 1000
     for time in np.arange(START + rng.uniform(0, rr), END, rr):
         onset = float(time + rng.normal(0, 0.002))
         events.qrs.append((onset, "conducted"))
         if visible:
-            events.p.append((onset + 0.085, "ectopic", 0.6))
+            events.p.append((onset + after, "ectopic", 0.5))
     return events
 
 
@@ -206,9 +211,9 @@ def _indeterminate(plan: Plan, rng: np.random.Generator) -> Events:
     while time < END:
         if rng.random() < 0.85:
             kind = str(rng.choice(["sinus", "ectopic", "left"]))
-            events.p.append((time - rng.uniform(0.12, 0.21), kind, float(rng.uniform(0.5, 1.1))))
+            events.p.append((time - rng.uniform(0.11, 0.24), kind, float(rng.uniform(0.6, 1.2))))
         events.qrs.append((time, "conducted"))
-        time += mean * float(np.clip(np.exp(rng.normal(0, 0.15)), 0.6, 1.5))
+        time += mean * float(np.clip(np.exp(rng.normal(0, 0.22)), 0.6, 1.7))
     return events
 
 

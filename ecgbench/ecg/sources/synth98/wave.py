@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 REACH = 4.0
 """Standard deviations after which a component is over (0.03 % of its peak)."""
@@ -31,11 +31,19 @@ class Wave:
         return Wave(*(np.concatenate([getattr(self, part), getattr(other, part)]) for part in parts))
 
     def at(self, time: np.ndarray) -> np.ndarray:
-        """(8, n) mV at times (n,) after the wave's onset."""
-        away = time[None, :] - self.centre[:, None]
-        beyond = np.maximum(np.abs(away) - self.flat[:, None], 0.0)
-        width = np.where(away < 0, self.rise[:, None], self.fall[:, None])
-        return self.size.T @ np.exp(-0.5 * (beyond / width) ** 2)
+        """(..., 8, n) mV at times (..., n) after the wave's onset, in the precision of `time`."""
+        centre, rise, fall, flat = (
+            part.astype(time.dtype)[:, None] for part in (self.centre, self.rise, self.fall, self.flat)
+        )
+        time = time[..., None, :]
+        beyond = np.maximum((centre - flat - time) / rise, (time - centre - flat) / fall)
+        beyond = np.maximum(beyond, 0.0)
+        return self.size.T.astype(time.dtype) @ np.exp(-0.5 * beyond * beyond)
+
+    def reach(self) -> tuple[float, float]:
+        """Seconds from the onset between which any component is larger than `REACH` leaves it."""
+        begin = self.centre - self.flat - REACH * self.rise
+        return float(begin.min()), float((self.centre + self.flat + REACH * self.fall).max())
 
 
 def bells(centre: np.ndarray, width: np.ndarray, size: np.ndarray) -> Wave:
@@ -44,21 +52,33 @@ def bells(centre: np.ndarray, width: np.ndarray, size: np.ndarray) -> Wave:
 
 
 def lay_out(placed: list[tuple[float, float, Wave]], samples: int, rate: float) -> np.ndarray:
-    """(8, samples): every wave at its onset (s), times its factor, summed; what is outside is cut off."""
-    centre = np.concatenate([onset + wave.centre for onset, _, wave in placed])
-    rise = np.concatenate([wave.rise for _, _, wave in placed])
-    fall = np.concatenate([wave.fall for _, _, wave in placed])
-    flat = np.concatenate([wave.flat for _, _, wave in placed])
-    size = np.concatenate([factor * wave.size for _, factor, wave in placed])
-    first = np.ceil((centre - flat - REACH * rise) * rate).astype(np.int64)
-    last = np.floor((centre + flat + REACH * fall) * rate).astype(np.int64)
-    first, last = np.clip(first, 0, samples), np.clip(last, -1, samples - 1)
-    length = np.maximum(last - first + 1, 0)
-    start = np.concatenate([[0], np.cumsum(length)])
-    row = np.repeat(np.arange(len(centre)), length)
-    sample = np.arange(start[-1]) - start[row] + first[row]
-    away = sample / rate - centre[row]
-    width = np.where(away < 0, rise[row], fall[row])
-    beyond = np.maximum(np.abs(away) - flat[row], 0.0) / width
-    shape = sparse.csr_matrix((np.exp(-0.5 * beyond * beyond), sample, start), shape=(len(centre), samples))
-    return np.asarray((shape.T @ size).T)
+    """float32 (8, samples): every wave at its onset (s), times its factor, summed; what is outside is cut off.
+
+    All beats of one shape are computed in one call, each at its own fraction of a sample, in single precision
+    (0.002 µV): together two thirds of the time of doubles laid out component by component.
+    """
+    signal = np.zeros((8, samples), np.float32)
+    beats: dict[int, list[tuple[float, float, Wave]]] = {}
+    for onset, factor, wave in placed:
+        beats.setdefault(id(wave), []).append((onset, factor, wave))
+    for same in beats.values():
+        wave = same[0][2]
+        onset, factor = np.array([(onset, factor) for onset, factor, _ in same]).T
+        begin, end = wave.reach()
+        first = np.ceil((onset + begin) * rate).astype(np.int64)
+        length = math.ceil((end - begin) * rate)
+        time = (first / rate - onset)[:, None] + np.arange(length) / rate
+        shapes = wave.at(time.astype(np.float32)) * factor.astype(np.float32)[:, None, None]
+        for start, shape in zip(first.tolist(), shapes, strict=True):
+            low, high = max(start, 0), min(start + length, samples)
+            if low < high:
+                signal[:, low:high] += shape[:, low - start : high - start]
+    return signal
+
+
+def mixed(sizes: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """float32 (m, n): sums of k curves (k, n) by their sizes (m, k).
+
+    Without BLAS, which would share out a product of this length and let the number of threads change the last bit.
+    """
+    return np.einsum("mk,kn->mn", sizes.astype(np.float32), curves.astype(np.float32, copy=False))

@@ -23,6 +23,7 @@ class Waves(Part):
     t: dict[str, tuple[float, float, float]]
     chest_gain: tuple[float, float, float, float, float, float]
     t_chest_gain: tuple[float, float, float, float, float, float]
+    p_chest_gain: tuple[float, float, float, float, float, float]
 
     def qrs_loop(self, shape: str) -> np.ndarray:
         """(components, 5) of a QRS shape."""
