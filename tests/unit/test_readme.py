@@ -48,7 +48,14 @@ def test_an_encoder_is_added_in_under_twenty_lines(
 def test_every_linked_file_is_there() -> None:
     import re
 
-    for page in ("README.md", "CONTRIBUTING.md", "docs/pitfalls.md", "docs/recipes.md", "docs/performance.md"):
+    for page in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/pitfalls.md",
+        "docs/recipes.md",
+        "docs/performance.md",
+        "docs/synth98.md",
+    ):
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
