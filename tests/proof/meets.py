@@ -28,6 +28,8 @@ NUMBERS = tuple(name for name in Criterion.model_fields if name not in JUDGED_EL
 def misses(measured: Measured, criterion: Criterion, knowledge: Criteria) -> list[str]:
     """The conditions of a criterion that do not hold, as `name=value`; an empty list: it is met. What could not be
     measured does not hold."""
+    if not measured.leads:
+        return ["too few beats"]
     found = []
     numbers = {
         **measured.numbers,

@@ -30,11 +30,11 @@ SHOWN = (5, 25, 50, 75, 95)
 def quantities() -> dict[str, Callable[[Measured], float]]:
     """What is compared, by the name it has in the table."""
     found: dict[str, Callable[[Measured], float]] = {
-        title: (lambda m, key=key: m.numbers[key]) for title, key in INTERVALS.items()
+        title: (lambda m, key=key: m.numbers.get(key, np.nan)) for title, key in INTERVALS.items()
     }
     for wave, key in WAVES.items():
         for lead in LEADS:
-            found[f"{wave} {lead} (mV)"] = lambda m, lead=lead, key=key: m.leads[lead][key]
+            found[f"{wave} {lead} (mV)"] = lambda m, lead=lead, key=key: m.leads.get(lead, {}).get(key, np.nan)
     return found
 
 

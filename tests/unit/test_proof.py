@@ -97,6 +97,12 @@ def test_a_criterion_holds_only_where_everything_was_measured_within_it() -> Non
     assert len(misses(flat(rate_bpm=float("nan"), p_per_beat=1.0, pr_spread_ms=9), tachycardia, knowledge)) == 1
 
 
+def test_an_ecg_with_too_few_beats_meets_nothing() -> None:
+    nothing = Measured({"n_beats": 1.0}, "N", np.zeros(1), {})
+    knowledge = criteria()
+    assert all(misses(nothing, label.criterion, knowledge) for label in knowledge.labels.values())
+
+
 def test_a_finding_falls_short_by_its_own_records_or_by_normal_ones() -> None:
     assert falls_short(Row("flat-t-wave", (15, 20), (0, 200), (0, 231)))
     assert falls_short(Row("flat-t-wave", (20, 20), (21, 200), (0, 231)))

@@ -213,7 +213,7 @@ def test_every_finding_gives_a_signal_of_clinical_size() -> None:
         ("sinus-tachycardia", 99, 170),
         ("severe-tachycardia", 125, 210),
         ("tachycardia", 96, 134),
-        ("sinus-bradycardia", 28, 60),
+        ("sinus-bradycardia", 28, 52),
         ("bradycardia", 35, 56),
         ("severe-bradycardia", 25, 42),
         ("supraventricular-tachycardia", 138, 210),

@@ -261,8 +261,9 @@ def test_findings_that_keep_company_co_occur_more_often_than_by_chance(row: Pair
     pairs = list(affinity().pairs_of(row))
     assert any(frozenset(pair) not in criteria().contradictions for pair in pairs), "no pair of this row can ever stand"
     ratio, expected = pooled_odds_ratio(pairs)
-    if expected >= 15:  # under that, chance decides
-        assert ratio > 1.1
+    if expected < 15:
+        pytest.skip(f"{expected:.0f} expected together among 10,000 records: chance decides")
+    assert ratio > 1.1
 
 
 def test_other_pairs_co_occur_less_often_than_those() -> None:
@@ -428,3 +429,9 @@ def test_the_largest_size_keeps_the_floor_and_the_count() -> None:
     entries = made("L")
     assert len(entries) == 37285
     assert min(sum(map(len, splits.values())) for splits in patients_by_split(entries).values()) >= 6
+
+
+@pytest.mark.parametrize("params", [{"size": "S", "seed": "abc"}, {"size": "S", "balanced": 20}, {"size": "XL"}])
+def test_a_card_with_wrong_params_is_refused_in_one_sentence(params: dict[str, object]) -> None:
+    with pytest.raises(EcgbenchError, match=r"synth98"):
+        read_request(None, params)

@@ -64,7 +64,10 @@ def read_request(argument: str | None, params: Mapping[str, Any]) -> Request:
         raise EcgbenchError(
             f"synth98:{argument} asks for a size and for balanced records: leave one of them out, as in synth98:balanced=20."
         )
-    card = Request(size=str(params.get("size", "S")), seed=int(params.get("seed", 0)))
+    strange = sorted(set(params) - {"size", "seed"})
+    if strange:
+        raise EcgbenchError(f"synth98's card gives params {', '.join(strange)}: a card may give size and seed.")
+    card = Request(size=str(params.get("size", "S")), seed=_number("seed", str(params.get("seed", 0))))
     balanced = _number("balanced", given["balanced"]) if "balanced" in given else None
     return Request(
         size=given.get("size", card.size),

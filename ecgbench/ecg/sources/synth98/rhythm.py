@@ -110,7 +110,7 @@ def _sinus(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _sinoatrial_block(plan: Plan, rng: np.random.Generator) -> Events:
-    """Every fourth to seventh sinus impulse leaves nothing: the pause is two cycles long."""
+    """Every fourth to sixth sinus impulse leaves nothing: the pause is two cycles long."""
     events, rr, pr = Events(), 60 / plan["rate_bpm"], pr_seconds(plan)
     every, index = int(rng.integers(4, 7)), int(rng.integers(0, 4))
     for time in np.arange(START + rng.uniform(0, rr), END, rr):
@@ -148,7 +148,7 @@ def _mobitz(plan: Plan, rng: np.random.Generator) -> Events:
 
 
 def _complete_block(plan: Plan, rng: np.random.Generator) -> Events:
-    """Atria at their own 70 to 110 a minute, at no simple ratio to the escape rhythm (else their independence would
+    """Atria at their own 65 to 115 a minute, at no whole ratio to the escape rhythm (else their independence would
     not show in ten seconds); the escape is ventricular below 42 a minute, else junctional."""
     ratio = rng.uniform(1.58, 1.70) if plan["rate_bpm"] > 42 else rng.uniform(2.3, 2.7)
     events, rr = Events(), 60 / plan["rate_bpm"]
