@@ -175,7 +175,9 @@ def _of(rows: Any) -> dict[str, int]:
 
 def _counts(store: Store) -> dict[str, dict[str, dict[str, int]]]:
     """Finding -> split (and `all`) -> records and patients."""
-    held = store.records[["patient", "split"]].assign(finding=store.findings()).explode("finding").dropna()
+    held = store.records[["patient", "split"]].copy()
+    held["finding"] = store.findings()
+    held = held.explode("finding").dropna()
     found: dict[str, dict[str, dict[str, int]]] = {}
     for finding, rows in held.groupby("finding"):
         splits = {split: _of(rows[rows["split"] == split]) for split in SPLITS}
