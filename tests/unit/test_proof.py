@@ -91,9 +91,8 @@ def test_a_criterion_holds_only_where_everything_was_measured_within_it() -> Non
     tachycardia = knowledge.labels["sinus-tachycardia"].criterion
     assert misses(flat(rate_bpm=110, p_per_beat=1.0, pr_spread_ms=10), tachycardia, knowledge) == []
     assert misses(flat(rate_bpm=90, p_per_beat=1.0, pr_spread_ms=10), tachycardia, knowledge) == ["rate_bpm=90"]
-    assert misses(flat(rate_bpm=110, p_per_beat=0.2, pr_spread_ms=10), tachycardia, knowledge) == [
-        "rhythm: p_per_beat=0.2"
-    ]
+    (said,) = misses(flat(rate_bpm=110, p_per_beat=0.2, pr_spread_ms=10), tachycardia, knowledge)
+    assert said.startswith("rhythm: p_per_beat=0.2 or ")  # one alternative after the other
     assert len(misses(flat(rate_bpm=float("nan"), p_per_beat=1.0, pr_spread_ms=9), tachycardia, knowledge)) == 1
 
 
