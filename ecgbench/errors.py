@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
+MOST_LISTED = 25
+"""Names that an error lists in full, at most."""
+
+
 class EcgbenchError(Exception):
     """A request that cannot be carried out. The message is for a person: what was given, what is valid,
     what to type instead. The command line prints it without a traceback and exits 2."""
@@ -20,5 +24,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], listed_by: str = "e
     names = sorted(known)
     by_fold = {candidate.casefold(): candidate for candidate in names}
     near = [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
+    known_ones = ", ".join(names) or "none"
+    if len(names) > MOST_LISTED:
+        known_ones = f"{', '.join(names[:3])} and {len(names) - 3} more"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {known_ones}."
     return EcgbenchError(f"unknown {kind} '{name}': {hint} `{listed_by}` lists all.")

@@ -44,7 +44,7 @@ def joined_prompt(prompt_set: PromptSet, bank: LabelBank, language: str, finding
     wanted = set(finding_ids)
     unknown = sorted(finding_id for finding_id in wanted if finding_id not in bank)
     if unknown:
-        raise unknown_name("finding", unknown[0], bank.ids, "ecgbench data info synth98")
+        raise unknown_name("finding", unknown[0], bank.ids, "ecgbench data info synth98 --json")
     names = [_finding_name(bank, fid, language) for fid in bank.in_order(wanted)]
     return prompt_of(prompt_set, language, names)
 

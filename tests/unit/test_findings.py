@@ -52,3 +52,15 @@ def test_prose_and_counts_are_not_in_the_hash_and_codes_are(tmp_path: Path) -> N
     plain = hash_with("a,A,x,NORM,why")
     assert hash_with("a,A,x,NORM,other") == plain
     assert hash_with("a,A,x,SR,why") != plain != hash_with("a,A,y,NORM,why")
+
+
+def test_an_unknown_name_among_many_is_told_in_one_short_sentence() -> None:
+    from ecgbench.errors import unknown_name
+
+    said = str(
+        unknown_name("finding", "zzz", [f"finding-{i:02d}" for i in range(98)], "ecgbench data info synth98 --json")
+    )
+    assert said == (
+        "unknown finding 'zzz': known: finding-00, finding-01, finding-02 and 95 more. "
+        "`ecgbench data info synth98 --json` lists all."
+    )

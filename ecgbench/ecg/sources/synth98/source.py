@@ -43,7 +43,7 @@ class Synth98:
         self.request = Request(size, seed, balanced, labels)
         for label in labels:
             if label not in bank:
-                raise unknown_name("finding", label, bank.ids, "ecgbench data info synth98")
+                raise unknown_name("finding", label, bank.ids, "ecgbench data info synth98 --json")
         self.bank, self.version, self.seed = bank, version, seed
         self._entries: list[Entry] | None = None
 
