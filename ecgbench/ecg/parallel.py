@@ -144,13 +144,12 @@ def _load_chunk(entries: Sequence[Entry]) -> list[Loaded]:
 
 @contextmanager
 def _as_workers_start() -> Iterator[None]:
-    """While a worker may be started: one thread for its linear algebra; Ctrl-C not heard by it; and no main script,
-    since a worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
+    """While a worker may be started: one thread for its linear algebra; Ctrl-C held back, so that the worker, which
+    inherits that, never hears it and this process does as soon as the worker is there; and no main script, since a worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
     main = sys.modules["__main__"]
     before = {name: os.environ.get(name) for name in ONE_THREAD}
-    at_interrupt = None
-    if threading.current_thread() is threading.main_thread():
-        at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(ONE_THREAD)
     try:
@@ -162,5 +161,5 @@ def _as_workers_start() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        if at_interrupt is not None:
-            signal.signal(signal.SIGINT, at_interrupt)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

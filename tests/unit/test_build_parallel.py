@@ -170,7 +170,9 @@ def test_a_script_without_a_main_guard_may_build(ward: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
-def test_ctrl_c_leaves_no_half_store_and_no_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [0.0, 0.3, 1.5], ids=lambda after: f"{after:g} s")
+def test_ctrl_c_leaves_no_half_store_and_no_traceback(tmp_path: Path, after: float) -> None:
+    """While the workers are being started, just after, and in the middle of the work."""
     command = [sys.executable, "-m", "ecgbench", "data", "build", "synth98:M", "--out", "store", "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
@@ -180,7 +182,7 @@ def test_ctrl_c_leaves_no_half_store_and_no_traceback(tmp_path: Path) -> None:
     while not list(tmp_path.glob(".store.*")):
         assert time.monotonic() < until and running.poll() is None
         time.sleep(0.05)
-    time.sleep(0.3)  # the workers are starting
+    time.sleep(after)
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert (
