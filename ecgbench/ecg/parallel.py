@@ -145,7 +145,8 @@ def _load_chunk(entries: Sequence[Entry]) -> list[Loaded]:
 @contextmanager
 def _as_workers_start() -> Iterator[None]:
     """While a worker may be started: one thread for its linear algebra; Ctrl-C held back, so that the worker, which
-    inherits that, never hears it and this process does as soon as the worker is there; and no main script, since a worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
+    inherits that, never hears it and this process does as soon as the worker is there; and no main script, since a
+    worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
     main = sys.modules["__main__"]
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
