@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("openecg", reason="openecg is absent: pip install 'openecg[onnx]' to check the analyser")
+pytest.importorskip("openecg", reason="openecg is not installed: it belongs to the extra dev")
 pytest.importorskip("onnxruntime", reason="onnxruntime is absent: openecg's delineation needs it")
 
 import scipy.io
