@@ -149,6 +149,9 @@ def _as_workers_start() -> Iterator[None]:
     worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
     main = sys.modules["__main__"]
     before = {name: os.environ.get(name) for name in ONE_THREAD}
+    heard: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    at_interrupt = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number)) if in_main else None
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -164,3 +167,7 @@ def _as_workers_start() -> Iterator[None]:
                 os.environ[name] = value
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if in_main:
+            signal.signal(signal.SIGINT, at_interrupt)
+    if heard:
+        raise KeyboardInterrupt
