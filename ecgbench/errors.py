@@ -18,11 +18,16 @@ class RunFailedError(Exception):
     """A run that was rightly asked for and failed on the way (diverged, out of memory). Exit 1."""
 
 
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the known names that a person may have meant, the nearest first; letter case does not count."""
+    by_fold = {candidate.casefold(): candidate for candidate in known}
+    return [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.5)]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], listed_by: str = "ecgbench ls") -> EcgbenchError:
     """The error for a name that no card carries, with the nearest names there are."""
     names = sorted(known)
-    by_fold = {candidate.casefold(): candidate for candidate in names}
-    near = [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.5)]
+    near = near_names(name, names)
     known_ones = ", ".join(names) or "none"
     if len(names) > MOST_LISTED:
         known_ones = f"{', '.join(names[:3])} and {len(names) - 3} more"

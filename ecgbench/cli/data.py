@@ -65,7 +65,7 @@ def build(
         terminal.say("ecgbench: stopped; nothing was built.")
         raise typer.Exit(130) from None
     store = open_store(folder)
-    typer.echo(summary(store))
+    typer.echo(summary(store, facts(store)))
     terminal.say(f"Store: {folder}")
 
 
@@ -80,10 +80,10 @@ def info(
     terminal = Terminal()
     with terminal.stage(f"Building the store of {source}") as progress:
         store = store_for(source, progress)
-    if as_json:
-        typer.echo(json.dumps(facts(store), ensure_ascii=False, indent=2))
-        return
-    typer.echo(f"{summary(store)}\n\n{label_table(store)}")
+    told = facts(store)
+    typer.echo(
+        json.dumps(told, ensure_ascii=False, indent=2) if as_json else f"{summary(store, told)}\n\n{label_table(told)}"
+    )
 
 
 @data.command(epilog="Examples: ecgbench data show synth98 s00001 · ecgbench data show store s00001 --out sheet.svg")
@@ -185,9 +185,9 @@ def _counts(store: Store) -> dict[str, dict[str, dict[str, int]]]:
     return found
 
 
-def summary(store: Store) -> str:
-    """A store in a few lines."""
-    about, told = store.manifest, facts(store)
+def summary(store: Store, told: dict[str, Any]) -> str:
+    """A store in a few lines; `told` are its `facts`."""
+    about = store.manifest
     splits = ", ".join(f"{split} {n['records']} of {n['patients']} patients" for split, n in told["splits"].items())
     lines = [
         f"{about.name}, version {about.version}: {about.records} records of {told['patients']} patients",
@@ -214,12 +214,12 @@ def _bank_size(store: Store) -> int:
     return len(label_bank(store.manifest.labels))
 
 
-def label_table(store: Store) -> str:
-    """Records (patients) of every finding there is, by split."""
+def label_table(told: dict[str, Any]) -> str:
+    """Records (patients) of every finding there is, by split, from a store's `facts`."""
     columns = (*SPLITS, "all")
     rows = [
         [row["en"], row["ja"], *(f"{row[split]['records']} ({row[split]['patients']})" for split in columns)]
-        for row in facts(store)["findings"]
+        for row in told["findings"]
     ]
     head = "Records (patients) by finding"
     return f"{head}\n\n{table(['finding', '所見', *columns], rows, right=range(2, 6))}"

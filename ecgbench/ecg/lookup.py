@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from ecgbench.ecg.recording import STORE_RATE, Entry, Recording
 from ecgbench.ecg.sources import open_source
 from ecgbench.ecg.standardise import COUNTS_PER_MV, to_store
 from ecgbench.ecg.wfdb_file import DamagedRecordError
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import EcgbenchError, near_names
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def _place(record: str, records: Sequence[str], spec: str) -> int:
     """Where a record stands in the list."""
     if record in records:
         return records.index(record)
-    near = difflib.get_close_matches(record, records, n=3, cutoff=0.5)
+    near = near_names(record, records)
     known = f"did you mean {' or '.join(near)}?" if near else f"it has records such as {', '.join(records[:3])}."
     raise EcgbenchError(f"{spec} has no record '{record}': {known}")
 

@@ -152,8 +152,9 @@ def _as_workers_start() -> Iterator[None]:
     heard: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
     at_interrupt = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number)) if in_main else None
+    blocked = None
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(ONE_THREAD)
     try:
@@ -165,8 +166,8 @@ def _as_workers_start() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         if in_main:
             signal.signal(signal.SIGINT, at_interrupt)
     if heard:

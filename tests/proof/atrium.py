@@ -115,31 +115,32 @@ def p_numbers(p: PWaves, beats: str, onsets: np.ndarray) -> dict[str, float]:
 
 def refined(numbers: dict[str, float], leads: np.ndarray, p: PWaves, beats: str, onsets: np.ndarray) -> None:
     """Sets pr_ms and p_ms to the median of what openecg and the averaged P wave say."""
-    averaged = [found for edge in P_EDGES if (found := averaged_bounds(leads, p, beats, onsets, edge))]
+    averaged = averaged_bounds(leads, p, beats, onsets)
     for name, place, far in (("pr_ms", 0, FAR_PR_MS), ("p_ms", 1, FAR_P_MS)):
         near = [found[place] for found in averaged if far[0] <= found[place] - numbers[name] <= far[1]]
         numbers[name] = float(np.median([numbers[name], *near]))
 
 
-def averaged_bounds(
-    leads: np.ndarray, p: PWaves, beats: str, onsets: np.ndarray, edge: float
-) -> tuple[float, float] | None:
-    """P onset before QRS onset and P duration (ms) of the averaged P wave, or None where there are too few to average.
+def averaged_bounds(leads: np.ndarray, p: PWaves, beats: str, onsets: np.ndarray) -> list[tuple[float, float]]:
+    """P onset before QRS onset and P duration (ms) of the averaged P wave, for each of `P_EDGES` at which it begins and
+    ends within what is averaged; none where there are too few P waves.
 
     openecg's P waves are all about as long as the usual one. Here the P waves of the N beats are averaged, aligned on
-    QRS (on the P wave itself where PR varies), and the wave lasts while its size over all leads exceeds a share `edge` of its
-    highest point, seen from the straight line through what lies before and after it.
+    QRS (on the P wave itself where PR varies), and the wave lasts while its size over all leads exceeds a share of its highest
+    point, seen from the straight line through what lies before and after it.
     """
     averaged = _averaged_size(leads, p, beats, onsets)
     if averaged is None:
-        return None
+        return []
     size, peak, middle = averaged
-    low = size < edge * size[peak]
-    left, right = np.flatnonzero(low[:peak]), np.flatnonzero(low[peak:])
-    if not len(left) or not len(right):
-        return None
-    begin, end = left[-1] + 1, peak + right[0]
-    return float((middle + BEFORE_P - begin) * MS), float((end - begin) * MS)
+    found = []
+    for edge in P_EDGES:
+        low = size < edge * size[peak]
+        left, right = np.flatnonzero(low[:peak]), np.flatnonzero(low[peak:])
+        if len(left) and len(right):
+            begin, end = left[-1] + 1, peak + right[0]
+            found.append((float((middle + BEFORE_P - begin) * MS), float((end - begin) * MS)))
+    return found
 
 
 def without_guesses(leads: np.ndarray, p: PWaves, beats: str, onsets: np.ndarray) -> PWaves:

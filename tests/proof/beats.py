@@ -57,12 +57,17 @@ def find_spikes(leads: np.ndarray) -> np.ndarray:
 
 def without_spikes(leads: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     """The leads with 8 ms before to 12 ms after each spike drawn straight."""
-    leads = leads.copy()
-    for spike in spikes:
-        low, high = max(spike - 4, 0), min(spike + 6, leads.shape[1] - 1)
+    return drawn_straight(leads, spikes, -4, 6)
+
+
+def drawn_straight(leads: np.ndarray, samples: np.ndarray, before: int, after: int) -> np.ndarray:
+    """The leads with a straight line from `before` (negative) to `after` samples around each of the samples."""
+    out = leads.copy()
+    for sample in samples:
+        low, high = max(sample + before, 0), min(sample + after, leads.shape[1] - 1)
         share = np.linspace(0, 1, high - low + 1)
-        leads[:, low : high + 1] = leads[:, [low]] * (1 - share) + leads[:, [high]] * share
-    return leads
+        out[:, low : high + 1] = out[:, [low]] * (1 - share) + out[:, [high]] * share
+    return out
 
 
 def cleaned(leads: np.ndarray) -> np.ndarray:

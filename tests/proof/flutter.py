@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
-from tests.proof.beats import RATE, middle, smoothed, windows
+from tests.proof.beats import RATE, drawn_straight, middle, smoothed, windows
 from tests.proof.shapes import Families
 
 NAN = float("nan")
@@ -64,7 +64,7 @@ def locked_flutter(leads: np.ndarray, found: Families, onset: int, end: int) -> 
     cycles = [pair for pair in pairs if abs(pair[1] - pair[0] - usual) < 0.05 * usual]
     if len(cycles) < max(3, 0.6 * len(rr)):
         return NAN, 0.0
-    drawn = _without_qrs(smoothed(leads, 30), found, onset, end)
+    drawn = drawn_straight(smoothed(leads, 30), found.samples, onset - 6, end + 8)  # without QRS
     mean = np.mean([drawn[:, np.linspace(a, b - 1, 256).astype(int)] for a, b in cycles], axis=0)
     size = np.abs(np.fft.rfft(mean, axis=1))[:, :14] / 128
     best = (NAN, 0.0)
@@ -80,16 +80,6 @@ def locked_flutter(leads: np.ndarray, found: Families, onset: int, end: int) -> 
                 if share > 0.6:
                     best = max(best, (rate, share), key=lambda item: item[1])
     return best
-
-
-def _without_qrs(leads: np.ndarray, found: Families, onset: int, end: int) -> np.ndarray:
-    """Leads with each QRS drawn straight."""
-    out = leads.copy()
-    for sample in found.samples:
-        low, high = max(sample + onset - 6, 0), min(sample + end + 8, leads.shape[1] - 1)
-        share = np.linspace(0, 1, high - low + 1)
-        out[:, low : high + 1] = out[:, [low]] * (1 - share) + out[:, [high]] * share
-    return out
 
 
 def _peak(lead: np.ndarray) -> tuple[float, float]:

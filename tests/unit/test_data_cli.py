@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgbench.cli.data import heading, summary, with_options
+from ecgbench.cli.data import facts, heading, summary, with_options
 from ecgbench.cli.main import run_command
 from ecgbench.ecg.lookup import find_record
 from ecgbench.ecg.sources import open_source
@@ -58,10 +58,10 @@ def test_a_store_is_built_and_told(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_the_excess_of_rare_findings_is_told(store: Store) -> None:
     remarks = Synth98(bank=label_bank(), version=1).remarks()
     plain = open_store(store.folder)
-    assert "more records than their share" not in summary(plain)
+    assert "more records than their share" not in summary(plain, facts(plain))
     plain.manifest = plain.manifest.model_copy(update={"remarks": remarks})
     raised, excess = len(remarks["raised_by_floor"]), remarks["excess_records"]
-    assert f"{raised} findings have more records than their share, {excess:g} in all" in summary(plain)
+    assert f"{raised} findings have more records than their share, {excess:g} in all" in summary(plain, facts(plain))
 
 
 def test_info_counts_records_and_patients(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ecgbench.cards import problems_of, read_yaml
-from ecgbench.ecg.sources.synth98.criteria import Part, criteria
-from ecgbench.errors import EcgbenchError
+from ecgbench.ecg.sources.synth98.criteria import Part, criteria, own_table
 
 
 class Row(Part):
@@ -106,8 +103,4 @@ class Affinity(Part):
 @lru_cache
 def affinity() -> Affinity:
     """The table that belongs to this package, validated."""
-    path = Path(__file__).with_name("affinity.yaml")
-    try:
-        return Affinity.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise EcgbenchError(f"{path}: {problems_of(error)}.") from None
+    return own_table("affinity.yaml", Affinity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -33,6 +33,9 @@ class Part(BaseModel):
     """A part of the file: no unknown keys, no change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Table = TypeVar("Table", bound=Part)
 
 
 class Ectopy(Part):
@@ -323,11 +326,16 @@ def _yields(one: Label, other: Label, name: str) -> bool:
     return draw is not None and (bounds is None or common([draw, bounds]) == draw)
 
 
+def own_table(name: str, kind: type[Table]) -> Table:
+    """A file that lies beside this module, validated. EcgbenchError, with the file's path, where it does not hold."""
+    path = Path(__file__).with_name(name)
+    try:
+        return kind.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise EcgbenchError(f"{path}: {problems_of(error)}.") from None
+
+
 @lru_cache
 def criteria() -> Criteria:
     """The criteria that belong to this package, validated."""
-    path = Path(__file__).with_name("criteria.yaml")
-    try:
-        return Criteria.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise EcgbenchError(f"{path}: {problems_of(error)}.") from None
+    return own_table("criteria.yaml", Criteria)

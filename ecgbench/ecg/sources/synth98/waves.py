@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from ecgbench.cards import problems_of, read_yaml
-from ecgbench.ecg.sources.synth98.criteria import Part, QrsShape
-from ecgbench.errors import EcgbenchError
+from ecgbench.ecg.sources.synth98.criteria import Part, QrsShape, own_table
 
 Row = tuple[float, float, float, float, float]
 
@@ -37,8 +33,4 @@ class Waves(Part):
 @lru_cache
 def waves() -> Waves:
     """The loops that belong to this package, validated."""
-    path = Path(__file__).with_name("waves.yaml")
-    try:
-        return Waves.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise EcgbenchError(f"{path}: {problems_of(error)}.") from None
+    return own_table("waves.yaml", Waves)
