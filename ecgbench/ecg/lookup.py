@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgbench.ecg.build import built_store
-from ecgbench.ecg.recording import STORE_RATE, Entry, Recording
+from ecgbench.ecg.recording import STORE_RATE, DamagedRecordError, Entry, Recording
 from ecgbench.ecg.sources import open_source
 from ecgbench.ecg.standardise import COUNTS_PER_MV, to_store
-from ecgbench.ecg.wfdb_file import DamagedRecordError
 from ecgbench.errors import EcgbenchError, near_names
 
 
@@ -38,8 +37,8 @@ def find_record(spec: str, record: str) -> Found:
     entries = source.entries()
     entry = entries[_place(record, [e.record for e in entries], spec)]
     try:
-        leads, rate = source.load(entry)
-        stored = to_store(leads, rate)
+        raw = source.load(entry)
+        stored = to_store(raw.leads, raw.rate)
     except DamagedRecordError as error:
         raise EcgbenchError(f"record '{record}' of {spec} is damaged: {error}.") from None
     recording = _as_recording(entry, stored.counts, stored.lead_mask, card.name)

@@ -21,10 +21,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.recording import DamagedRecordError, Entry
 from ecgbench.ecg.sources import Source, open_source
 from ecgbench.ecg.standardise import StoredSignal, to_store
-from ecgbench.ecg.wfdb_file import DamagedRecordError
 from ecgbench.errors import EcgbenchError, RunFailedError
 
 CHUNK = 16
@@ -72,8 +71,8 @@ def workers_for(records: int, workers: int | None) -> int:
 def load_one(source: Source, entry: Entry) -> Loaded:
     """Load a record and bring it to the store's form; a damaged one is told, not raised."""
     try:
-        leads, rate = source.load(entry)
-        signal = to_store(leads, rate)
+        raw = source.load(entry)
+        signal = to_store(raw.leads, raw.rate)
     except DamagedRecordError as error:
         return Loaded(None, damage=str(error))
     return Loaded(signal, hashlib.sha256(signal.counts.data).hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,23 +19,48 @@ STORE_SECONDS = 10
 STORE_SAMPLES = STORE_RATE * STORE_SECONDS
 
 
+class DamagedRecordError(Exception):
+    """One recording cannot be read; the build names it, counts it and goes on."""
+
+
 @dataclass(frozen=True)
+class RawEcg:
+    """One ECG as its file gives it.
+
+    `leads`: standard lead name -> float64 samples in mV, all of one length. `rate`: Hz. `source_sha256`: hash of the
+    file's bytes, '' where the entry has it already. `age` in years and `sex` (male, female) only where the file states
+    them so. `format`: what the file was read as. `remarks`: sentences on what was done to the signal.
+    """
+
+    leads: Mapping[str, np.ndarray]
+    rate: float
+    source_sha256: str = ""
+    age: float | None = None
+    sex: str | None = None
+    format: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One record as its source lists it, before its signal is read.
 
-    `source_sha256` is the hash of the source file's bytes (for a generated record: of what generates it).
-    `origin` is whatever the source needs to load the signal; it is not stored.
+    `split` is '' where the source has none: the build deals it out. `findings` are ids of the label table, `codes` the
+    source's own statements as they stand there. `source_sha256` is the hash of the source file's bytes (for a generated
+    record: of what generates it), '' where `load` tells it. `origin` is whatever the source needs to load the signal;
+    it is not stored.
     """
 
     record: str
     patient: str
     split: str
     findings: tuple[str, ...]
-    source_sha256: str
+    source_sha256: str = ""
     age: float | None = None
     sex: str | None = None
     site: str | None = None
     report: str | None = None
+    codes: tuple[str, ...] = ()
     origin: object = field(default=None, compare=False, repr=False)
 
 

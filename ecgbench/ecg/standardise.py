@@ -8,8 +8,7 @@ from math import gcd
 
 import numpy as np
 
-from ecgbench.ecg.recording import LEADS, STORE_RATE, STORE_SAMPLES
-from ecgbench.ecg.wfdb_file import DamagedRecordError
+from ecgbench.ecg.recording import LEADS, STORE_RATE, STORE_SAMPLES, DamagedRecordError
 
 COUNTS_PER_MV = 1000
 MIN_SECONDS = 5

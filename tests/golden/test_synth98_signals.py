@@ -20,7 +20,7 @@ def measured() -> dict[str, dict[str, list[int]]]:
     entries = source.entries()
     found = {}
     for row in ROWS:
-        leads, _ = source.load(entries[row])
+        leads = source.load(entries[row]).leads
         x = np.stack(list(leads.values())).astype(np.float64) * 1000
         statistics = {"mean": x.mean(1), "sd": x.std(1), "lowest": x.min(1), "highest": x.max(1)}
         found[entries[row].record] = {name: [round(v) for v in values] for name, values in statistics.items()}
@@ -51,7 +51,7 @@ def sampled() -> np.ndarray:
     entries = source.entries()
     found = []
     for finding in label_bank(card.labels).ids:
-        leads, _ = source.load(next(entry for entry in entries if finding in entry.findings))
+        leads = source.load(next(entry for entry in entries if finding in entry.findings)).leads
         found.append(np.rint(np.stack(list(leads.values()))[INDEPENDENT][:, AT] * 1000))
     return np.array(found, dtype=np.int16)
 

@@ -62,7 +62,8 @@ def real_normals() -> list[Subject]:
 def measured(subject: Subject) -> Measured:
     """One ECG measured: the analyser gets the leads and the rate and nothing else."""
     source, entries = opened(subject.source)
-    leads, rate = source.load(entries[subject.record])
+    raw = source.load(entries[subject.record])
+    leads, rate = raw.leads, raw.rate
     return measure(np.stack([np.asarray(leads[name], dtype=np.float64) for name in LEADS]), rate)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ecgbench.ecg.build import store_for
+from ecgbench.ecg.formats.wfdb_file import read_wfdb
+from ecgbench.ecg.recording import DamagedRecordError
 from ecgbench.ecg.sources import open_source
-from ecgbench.ecg.wfdb_file import DamagedRecordError, read_wfdb
 from ecgbench.errors import EcgbenchError
 
 RECORD = Path("records500", "00000", "00005_hr")

@@ -35,14 +35,13 @@ reference: null
 SOURCE = '''
 import multiprocessing, os, signal
 import numpy as np
-from ecgbench.ecg.recording import LEADS, Entry
-from ecgbench.ecg.wfdb_file import DamagedRecordError
+from ecgbench.ecg.recording import LEADS, DamagedRecordError, Entry, RawEcg
 from ecgbench.errors import EcgbenchError
 
 class Ward:
     """`ward:WHAT=NUMBER,…`: 240 records of which some are damaged, kill their process, or fail."""
 
-    def __init__(self, argument, card, bank):
+    def __init__(self, argument, card, bank, options):
         self.at = dict(part.split("=") for part in (argument or "").split(",") if part)
 
     def fingerprint(self):
@@ -60,7 +59,7 @@ class Ward:
         if number == int(self.at.get("fail", -1)):
             raise EcgbenchError("this record cannot be asked for.")
         x = np.random.default_rng(number).normal(size=(12, 5000))
-        return dict(zip(LEADS, x, strict=True)), 500.0
+        return RawEcg(dict(zip(LEADS, x, strict=True)), 500.0)
 '''
 
 

@@ -17,7 +17,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is absent: openecg's deli
 import scipy.io
 import wfdb
 
-from ecgbench.ecg.wfdb_file import read_wfdb
+from ecgbench.ecg.formats.wfdb_file import read_wfdb
 from tests.conftest import REAL_ECGS
 from tests.proof.measure import Measured, beat_letters, measure, transition
 from tests.proof.waves import LEADS, qrs_waves
@@ -33,7 +33,8 @@ def ptbxl_rows() -> dict[int, dict[str, str]]:
 
 @cache
 def ptbxl(record: int) -> Measured:
-    leads, rate = read_wfdb(PTBXL / ptbxl_rows()[record]["filename_hr"])
+    raw = read_wfdb(PTBXL / ptbxl_rows()[record]["filename_hr"])
+    leads, rate = raw.leads, raw.rate
     return measure(np.array([leads[lead] for lead in LEADS]), rate)
 
 

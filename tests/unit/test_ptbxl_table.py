@@ -10,10 +10,10 @@ import pytest
 
 from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import load_card
-from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.formats.wfdb_file import read_wfdb
+from ecgbench.ecg.recording import DamagedRecordError, Entry
 from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.ptbxl import COLUMNS, DATABASE, PtbXl
-from ecgbench.ecg.wfdb_file import DamagedRecordError, read_wfdb
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import label_bank
 

@@ -10,9 +10,8 @@ import pytest
 from ecgbench.cards import EncoderCard, InputContract
 from ecgbench.catalogue import load_card
 from ecgbench.ecg.inputs import Batch, convert, input_rate
-from ecgbench.ecg.recording import LEADS
+from ecgbench.ecg.recording import LEADS, DamagedRecordError
 from ecgbench.ecg.standardise import derive_limb_leads, resample, to_store
-from ecgbench.ecg.wfdb_file import DamagedRecordError
 from ecgbench.errors import EcgbenchError
 
 
@@ -166,9 +165,10 @@ def test_a_rate_that_the_card_does_not_list_is_refused() -> None:
 
 
 def test_einthoven_holds_in_a_real_record(ptbxl_folder: Path) -> None:
-    from ecgbench.ecg.wfdb_file import read_wfdb
+    from ecgbench.ecg.formats.wfdb_file import read_wfdb
 
-    leads, rate = read_wfdb(ptbxl_folder / "records500" / "00000" / "00001_hr")
+    raw = read_wfdb(ptbxl_folder / "records500" / "00000" / "00001_hr")
+    leads, rate = raw.leads, raw.rate
     assert rate == 500 and set(leads) == set(LEADS)
     np.testing.assert_allclose(leads["I"] + leads["III"], leads["II"], atol=0.0021)
     np.testing.assert_allclose(leads["aVF"], (leads["II"] + leads["III"]) / 2, atol=0.0021)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import pytest
 from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import load_card
 from ecgbench.ecg.build import build_store, store_for
-from ecgbench.ecg.recording import LEADS, Entry
+from ecgbench.ecg.recording import LEADS, DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.store import Store, data_hash_of, open_store
-from ecgbench.ecg.wfdb_file import DamagedRecordError
 from ecgbench.errors import EcgbenchError
 
 
@@ -34,11 +32,11 @@ class Ward:
     def entries(self) -> list[Entry]:
         return self.listed
 
-    def load(self, entry: Entry) -> tuple[Mapping[str, np.ndarray], float]:
+    def load(self, entry: Entry) -> RawEcg:
         signal = self.signals[entry.record]
         if signal is None:
             raise DamagedRecordError("cut short")
-        return dict(zip(LEADS, signal, strict=True)), 500.0
+        return RawEcg(dict(zip(LEADS, signal, strict=True)), 500.0)
 
 
 def ward(records: int = 200) -> Ward:

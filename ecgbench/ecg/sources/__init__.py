@@ -1,21 +1,20 @@
 """SOURCE as a user types it -> the data set card and an object that lists and loads its records.
 
-A source has `entries() -> list[Entry]`, `load(entry) -> (leads in mV, rate)` and `fingerprint()`, a JSON value that
-changes when what it would load may have changed. It may have `remarks() -> dict[str, Any]`: what a store's manifest
-should say of its records, as JSON. Worker processes open it by the same SOURCE text and call `load` alone.
+A source is built as `build(argument, card, bank, options)`. It has `entries() -> list[Entry]`, `load(entry) -> RawEcg`
+and `fingerprint()`, a JSON value that changes when what it would load may have changed. It may have `remarks() ->
+dict[str, Any]`: what a store's manifest should say of its records, as JSON, asked for after `entries`. Worker processes
+open it by the same SOURCE text and options and call `load` alone: building one reads no signal and no table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import card_paths, load_card
-from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.recording import Entry, RawEcg
+from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.entry_points import load_entry_point
 from ecgbench.errors import EcgbenchError, unknown_name
 from ecgbench.findings import label_bank
@@ -28,7 +27,7 @@ class Source(Protocol):
 
     def entries(self) -> list[Entry]: ...
 
-    def load(self, entry: Entry) -> tuple[Mapping[str, np.ndarray], float]: ...
+    def load(self, entry: Entry) -> RawEcg: ...
 
 
 def source_path(text: str) -> Path:
@@ -39,7 +38,7 @@ def source_path(text: str) -> Path:
         raise EcgbenchError(f"'{text}' begins with the home of no user known here: write the whole path.") from None
 
 
-def open_source(spec: str) -> tuple[DatasetCard, Source]:
+def open_source(spec: str, options: SourceOptions = DEFAULT) -> tuple[DatasetCard, Source]:
     """The card and the source of `NAME` or `NAME:ARGUMENT`, split at the first colon only."""
     name, colon, argument = spec.partition(":")
     if name not in card_paths(DatasetCard):
@@ -49,6 +48,8 @@ def open_source(spec: str) -> tuple[DatasetCard, Source]:
             )
         raise unknown_name("data set", name, card_paths(DatasetCard))
     card = load_card(DatasetCard, name)
+    if options.labels:
+        card = card.model_copy(update={"labels": options.labels})
     build = load_entry_point(card, card.entry_point)
-    source: Source = build(argument if colon else None, card, label_bank(card.labels))
+    source: Source = build(argument if colon else None, card, label_bank(card.labels), options)
     return card, source

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from ecgbench.cards import DatasetCard
-from ecgbench.ecg.recording import LEADS, Entry
+from ecgbench.ecg.recording import LEADS, Entry, RawEcg
+from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.sources.synth98 import Synth98
 from ecgbench.ecg.sources.synth98.request import read_request
 from ecgbench.findings import LabelBank
@@ -17,7 +15,9 @@ from ecgbench.findings import LabelBank
 class SynthSource:
     """`synth98`, `synth98:M`, `synth98:S,seed=3`, `synth98:balanced=20`, `synth98:balanced=20,labels=a+b`."""
 
-    def __init__(self, argument: str | None, card: DatasetCard, bank: LabelBank) -> None:
+    def __init__(
+        self, argument: str | None, card: DatasetCard, bank: LabelBank, options: SourceOptions = DEFAULT
+    ) -> None:
         self.request = read_request(argument, card.params)
         self.counts = bank.column("n_test")
         self.generator = Synth98(
@@ -36,5 +36,5 @@ class SynthSource:
         """Request, findings a record, and how far the floor raised rare findings."""
         return self.generator.remarks()
 
-    def load(self, entry: Entry) -> tuple[Mapping[str, np.ndarray], float]:
-        return dict(zip(LEADS, self.generator.load(entry), strict=True)), self.generator.rate
+    def load(self, entry: Entry) -> RawEcg:
+        return RawEcg(dict(zip(LEADS, self.generator.load(entry), strict=True)), self.generator.rate)

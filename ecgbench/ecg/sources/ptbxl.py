@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from ecgbench.cards import DatasetCard
-from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.formats.wfdb_file import read_wfdb
+from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
+from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.sources.scp_grammar import ScpLabeller, Statements
-from ecgbench.ecg.wfdb_file import DamagedRecordError, read_wfdb
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import LabelBank
 
@@ -36,7 +35,9 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 class PtbXl:
     """The records of one PTB-XL folder, 500 Hz."""
 
-    def __init__(self, argument: str | None, card: DatasetCard, bank: LabelBank) -> None:
+    def __init__(
+        self, argument: str | None, card: DatasetCard, bank: LabelBank, options: SourceOptions = DEFAULT
+    ) -> None:
         if not argument:
             raise EcgbenchError(
                 "the source ptbxl needs its folder: write ptbxl:PATH, the folder that holds ptbxl_database.csv."
@@ -141,8 +142,8 @@ class PtbXl:
             origin=record,
         )
 
-    def load(self, entry: Entry) -> tuple[dict[str, np.ndarray], float]:
-        """Lead -> mV, and the rate. DamagedRecordError as `read_wfdb`."""
+    def load(self, entry: Entry) -> RawEcg:
+        """DamagedRecordError as `read_wfdb`."""
         if not isinstance(entry.origin, Path):
             raise TypeError(f"entry {entry.record} does not come from this source")
         if not entry.source_sha256:

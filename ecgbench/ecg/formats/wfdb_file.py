@@ -7,18 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgbench.ecg.recording import LEADS
+from ecgbench.ecg.recording import LEADS, DamagedRecordError, RawEcg
 
 _LEAD_OF = {lead.upper(): lead for lead in LEADS}
 _MV_PER_UNIT = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 
 
-class DamagedRecordError(Exception):
-    """One recording cannot be read; the build names it, counts it and goes on."""
-
-
-def read_wfdb(record: Path) -> tuple[dict[str, np.ndarray], float]:
-    """Lead name -> float64 samples in mV, and the rate in Hz.
+def read_wfdb(record: Path) -> RawEcg:
+    """One WFDB record through the library.
 
     `record` is the path without extension. DamagedRecordError where a file is missing or cut short, a sample is marked
     invalid, or the samples do not sum to the header's checksum.
@@ -46,7 +42,7 @@ def read_wfdb(record: Path) -> tuple[dict[str, np.ndarray], float]:
         if not read.adc_gain[column]:
             raise DamagedRecordError(f"lead {lead} has gain 0")
         leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * _MV_PER_UNIT[unit]
-    return leads, float(read.fs)
+    return RawEcg(leads, float(read.fs), format="WFDB")
 
 
 def _without_folder(message: str, folder: Path) -> str:
