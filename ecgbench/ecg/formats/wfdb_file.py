@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgbench.ecg.formats.layout import MV_PER_UNIT
 from ecgbench.ecg.recording import LEADS, DamagedRecordError, RawEcg
 
-_LEAD_OF = {lead.upper(): lead for lead in LEADS}
-_MV_PER_UNIT = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
+LEAD_OF = {lead.upper(): lead for lead in LEADS}
+MV_PER = {unit.lower(): mv for unit, mv in MV_PER_UNIT.items()}
+"""Some public headers write mv."""
 
 
 def read_wfdb(record: Path) -> RawEcg:
@@ -31,17 +33,19 @@ def read_wfdb(record: Path) -> RawEcg:
         raise DamagedRecordError("the file holds no samples")
     leads: dict[str, np.ndarray] = {}
     for column, name in enumerate(read.sig_name):
-        lead = _LEAD_OF.get(name.upper())
+        lead = LEAD_OF.get(name.upper())
         if lead is None:
             continue
+        if lead in leads:
+            raise DamagedRecordError(f"lead {lead} stands in it twice")
         samples = digital[:, column].astype(np.int64)
         _check_samples(samples, lead, read.fmt[column], read.checksum[column])
         unit = read.units[column]
-        if unit not in _MV_PER_UNIT:
+        if unit.lower() not in MV_PER:
             raise DamagedRecordError(f"lead {lead} is in '{unit}', not in mV, uV or V")
         if not read.adc_gain[column]:
             raise DamagedRecordError(f"lead {lead} has gain 0")
-        leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * _MV_PER_UNIT[unit]
+        leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * MV_PER[unit.lower()]
     return RawEcg(leads, float(read.fs), format="WFDB")
 
 

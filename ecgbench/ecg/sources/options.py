@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgbench.ecg.formats.layout import PlainLayout
+from ecgbench.ecg.standardise import Window
 from ecgbench.files import hash_file
 
-Window = Literal["first", "middle", "all"]
 Unknown = Literal["error", "drop", "keep"]
 SplitBy = Literal["patient", "site"]
 
