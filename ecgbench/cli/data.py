@@ -62,7 +62,7 @@ def build(
         with terminal.stage(f"Building the store of {spec}") as progress:
             build_store(card, opened, folder, progress, spec=spec, workers=workers)
     except KeyboardInterrupt:
-        terminal.say("ecgbench: stopped; nothing was built.")
+        terminal.say("ecgbench: stopped; the same command goes on where this one ended.")
         raise typer.Exit(130) from None
     store = open_store(folder)
     typer.echo(summary(store, facts(store)))

@@ -1,56 +1,53 @@
-"""Source -> store, written whole or not at all."""
+"""Source -> store, written whole or not at all, and taken up again where it was broken off."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ecgbench.cards import DatasetCard
-from ecgbench.ecg.parallel import Loaded, loaded_by_workers, loaded_here, workers_for
-from ecgbench.ecg.recording import LEADS, STORE_SAMPLES, Entry
+from ecgbench.ecg.formats.wfdb_plain import library_only
+from ecgbench.ecg.index import Names, write_index
+from ecgbench.ecg.parallel import Loaded, load_one, loaded_by_workers, loaded_here, workers_for
+from ecgbench.ecg.pseudonyms import Pseudonyms, new_key, write_key
+from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources import Source, open_source, source_path
-from ecgbench.ecg.standardise import StoredSignal
-from ecgbench.ecg.store import LABEL_SEPARATOR, SPLITS, STORE_FORMAT, Manifest, Store, data_hash_of, shard_name
+from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
+from ecgbench.ecg.splits import with_splits
+from ecgbench.ecg.store import SPLITS, STORE_FORMAT, Store
+from ecgbench.ecg.workplace import Damage, Row, Workplace
 from ecgbench.entry_points import source_hash
-from ecgbench.errors import EcgbenchError
-from ecgbench.files import cache_folder, hash_of, process_umask, write_text
+from ecgbench.errors import EcgbenchError, RunFailedError
+from ecgbench.files import cache_folder, hash_of
 from ecgbench.findings import label_bank
 
-SHARD_RECORDS = 2048
 MAX_DAMAGED = 0.01
-HELD_OUT_FIRST = {"test": 0, "validation": 1, "train": 2}
-INDEX_COLUMNS = (
-    "record", "patient", "split", "labels", "age", "sex", "site", "report", "lead_mask", "valid_samples", "position",
-    "source_sha256",
-)  # fmt: skip
+"""The share of damaged records that a build puts up with unless it is told otherwise."""
+HELD_AGAINST_LIBRARY = 8
+"""Records of every build that were read directly and are read again through the library, spread over the data set."""
 
 Progress = Callable[[int, int], None]
 """Called with (records done, records in all)."""
 
 
-@dataclass
-class _Tally:
-    """What the build learns about the records as it goes."""
+@dataclass(frozen=True)
+class Damaged:
+    """A record that did not enter the store, by the name its source has for it, and why."""
 
-    kept: list[tuple[Entry, StoredSignal, int]] = field(default_factory=list)
-    signal_hashes: list[str] = field(default_factory=list)
-    damaged: list[dict[str, str]] = field(default_factory=list)
+    record: str
+    reason: str
 
 
-def store_for(spec: str, progress: Progress | None = None, workers: int | None = None) -> Store:
+def store_for(
+    spec: str, progress: Progress | None = None, workers: int | None = None, options: SourceOptions = DEFAULT
+) -> Store:
     """The store of a SOURCE: a built store's folder is opened; else the store is built once into the cache, under the
     fingerprint of its source, and opened from there. `workers`: see `build_store`."""
-    folder, made_from = _store_folder(spec)
+    folder, made_from = _store_folder(spec, options)
     if made_from and not (folder / "manifest.json").is_file():
-        build_store(*made_from, folder, progress, spec=spec, workers=workers)
+        build_store(*made_from, folder, progress, spec=spec, options=options, workers=workers)
     return Store(folder)
 
 
@@ -65,14 +62,16 @@ def built_store(spec: str) -> Store | None:
     return Store(folder) if (folder / "manifest.json").is_file() else None
 
 
-def _store_folder(spec: str) -> tuple[Path, tuple[DatasetCard, Source] | None]:
+def _store_folder(spec: str, options: SourceOptions = DEFAULT) -> tuple[Path, tuple[DatasetCard, Source] | None]:
     """The folder of a SOURCE's store, and what it is made from where it is not a built store itself."""
     folder = source_path(spec)
     if (folder / "manifest.json").is_file():
         return folder, None
-    card, source = open_source(spec)
+    card, source = open_source(spec, options)
     code = [source_hash(card, card.entry_point), _reading_code()]
-    key = hash_of([STORE_FORMAT, card.hash, label_bank(card.labels).hash, source.fingerprint(), code])
+    key = hash_of(
+        [STORE_FORMAT, card.hash, label_bank(card.labels).hash, source.fingerprint(), code, options.identity()]
+    )
     return cache_folder("stores", f"{card.name}-{key[:16]}"), (card, source)
 
 
@@ -90,34 +89,63 @@ def build_store(
     progress: Progress | None = None,
     *,
     spec: str | None = None,
+    options: SourceOptions = DEFAULT,
     workers: int | None = None,
-) -> None:
-    """Build into a folder beside `target` and rename it there at the end: half a store is never opened.
+    damaged_allowed: float = MAX_DAMAGED,
+    key: str | None = None,
+) -> list[Damaged]:
+    """Build into a folder beside `target` and rename it there at the end: half a store is never opened. What a killed
+    build has done is kept there, and the same build goes on behind it.
 
     `spec` is the SOURCE by which worker processes open `source` for themselves; without it this process works alone.
-    `workers`: how many, one for each core where None. The store is the same whatever their number.
+    `workers`: how many, one for each core where None. The store is the same whatever their number. `damaged_allowed`: the
+    share of records that may be unreadable. `key`: of the pseudonyms of a source that is not public, a new one where None.
+    The records that could not be read are returned.
     """
-    entries = source.entries()
+    entries, dealt = with_splits(source.entries(), options.split_by, options.split_seed)
     _check_splits(entries)
+    if options.window == "all":
+        workers = 1  # a long recording has many windows: they are written as they come
     workers = workers_for(len(entries), workers)
-    records = loaded_by_workers(spec, entries, workers) if spec and workers > 1 else loaded_here(source, entries)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    place = Workplace(target, _identity(card, source, entries, options))
+    done = place.state.done
+    left = entries[done:]
+    by_workers = spec is not None and workers > 1
+    records = (
+        loaded_by_workers(spec, options, left, workers)
+        if spec and by_workers
+        else loaded_here(source, left, options.window)
+    )
     try:
-        tally, shards, signals_sha256 = _write_signals(entries, records, workplace, progress)
-        kept, duplicates = _drop_duplicates(tally)
-        _write_index(workplace / "index.csv", kept)
-        manifest = _manifest(card, source, kept, tally, duplicates, shards, signals_sha256)
-        write_text(workplace / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
-        workplace.chmod(0o777 & ~process_umask())
-        try:
-            workplace.rename(target)
-        except OSError:
-            if not (target / "manifest.json").is_file():  # else another process was first, with the same content
-                raise
-    finally:
+        _fill(place, entries, records, damaged_allowed, progress)
+        shards, signals_sha256 = place.finish()
+        checked = _hold_against_library(place.state.rows, source, entries, options)
+        ids, names = _names(card, options, place.folder, key)
+        remarks = {**remarks_of(source), **dealt, **place.state.told, **checked}
+        write_index(
+            place.folder, card, entries, place.state, names,
+            shards=shards, signals_sha256=signals_sha256, ids=ids, remarks=remarks,
+        )  # fmt: skip
+    except EcgbenchError:
         records.close()
-        shutil.rmtree(workplace, ignore_errors=True)
+        place.discard()
+        raise
+    except BaseException:
+        records.close()
+        place.leave()
+        raise
+    damaged = [Damaged(entries[each.entry].record, each.reason) for each in place.state.damaged]
+    place.become()
+    return damaged
+
+
+def _identity(card: DatasetCard, source: Source, entries: Sequence[Entry], options: SourceOptions) -> str:
+    """Of a build that may be taken up again: the same records from the same files by the same code."""
+    listed = [[e.record, e.patient, e.split, e.findings, e.source_sha256] for e in entries]
+    bank = label_bank(card.labels)
+    return hash_of(
+        [STORE_FORMAT, card.hash, bank.hash, source.fingerprint(), listed, options.identity(), _reading_code()]
+    )
 
 
 def _check_splits(entries: list[Entry]) -> None:
@@ -133,117 +161,74 @@ def _check_splits(entries: list[Entry]) -> None:
         raise EcgbenchError("the source has no records.")
 
 
-def _write_signals(
-    entries: list[Entry], records: Iterator[Loaded], folder: Path, progress: Progress | None
-) -> tuple[_Tally, list[int], str]:
-    """Write the shards one after another; memory holds one shard."""
-    tally, digest = _Tally(), hashlib.sha256()
-    shards: list[int] = []
-    shard = np.empty((min(SHARD_RECORDS, len(entries)), len(LEADS), STORE_SAMPLES), np.int16)
-    filled = 0
-    for done, (entry, loaded) in enumerate(zip(entries, records, strict=True), start=1):
-        if loaded.signal is not None:
-            tally.kept.append((entry, StoredSignal(_NO_SAMPLES, *_facts(loaded.signal)), len(tally.kept)))
-            tally.signal_hashes.append(loaded.sha256)
-            shard[filled] = loaded.signal.counts
-            filled += 1
-        else:
-            _count_damaged(tally, entry, loaded.damage, len(entries))
-        if filled == SHARD_RECORDS or (filled and done == len(entries)):
-            digest.update(shard[:filled].data)
-            np.save(folder / shard_name(len(shards)), shard[:filled])
-            shards.append(filled)
-            filled = 0
-        if progress:
-            progress(done, len(entries))
-    if not shards:
-        raise EcgbenchError(
-            f"none of the {len(entries)} records could be read; the first: {tally.damaged[0]['reason']}."
-        )
-    return tally, shards, digest.hexdigest()
-
-
-_NO_SAMPLES = np.zeros((len(LEADS), 0), np.int16)
-
-
-def _facts(signal: StoredSignal) -> tuple[tuple[bool, ...], int, bool, bool]:
-    return signal.lead_mask, signal.valid_samples, signal.clipped, signal.resampled
-
-
-def _count_damaged(tally: _Tally, entry: Entry, reason: str, records: int) -> None:
-    """Note a damaged record; more than 1 % of them stop the build."""
-    tally.damaged.append({"record": entry.record, "reason": reason})
-    if len(tally.damaged) > int(MAX_DAMAGED * records):
-        names = ", ".join(f"{d['record']} ({d['reason']})" for d in tally.damaged[:3])
-        raise EcgbenchError(
-            f"{len(tally.damaged)} of {records} records are damaged, more than 1 %, so nothing was built: "
-            f"{names}{' …' if len(tally.damaged) > 3 else ''}; mend or fetch these files again."
-        )
-
-
-def _drop_duplicates(tally: _Tally) -> tuple[list[tuple[Entry, StoredSignal, int]], list[dict[str, str]]]:
-    """Of records with the very same samples the most held-out one stays (test, validation, train; then the first), so
-    that no signal stands in two splits or counts twice."""
-    groups: dict[str, list[int]] = {}
-    for row, signal_hash in enumerate(tally.signal_hashes):
-        groups.setdefault(signal_hash, []).append(row)
-    dropped: dict[int, int] = {}
-    for rows in groups.values():
-        best = min(rows, key=lambda row: (HELD_OUT_FIRST[tally.kept[row][0].split], row))
-        dropped.update({row: best for row in rows if row != best})
-    duplicates = [
-        {"record": tally.kept[row][0].record, "same_as": tally.kept[best][0].record}
-        for row, best in sorted(dropped.items())
-    ]
-    return [item for row, item in enumerate(tally.kept) if row not in dropped], duplicates
-
-
-def _write_index(path: Path, kept: list[tuple[Entry, StoredSignal, int]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(INDEX_COLUMNS)
-        for entry, signal, position in kept:
+def _fill(
+    place: Workplace, entries: list[Entry], records: Iterator[Loaded], damaged_allowed: float, progress: Progress | None
+) -> None:
+    """Bring the entries that are still to come into the workplace."""
+    for number in range(place.state.done, len(entries)):
+        loaded = next(records)
+        for window in loaded.windows:
+            if window.signal is None:
+                place.add_damage(Damage(number, window.start, window.damage))
+                _check_damaged(place.state.damaged, entries, damaged_allowed)
+                continue
+            signal = window.signal
             mask = "".join("1" if real else "0" for real in signal.lead_mask)
-            writer.writerow([
-                entry.record, entry.patient, entry.split, LABEL_SEPARATOR.join(entry.findings),
-                "" if entry.age is None else f"{entry.age:g}", entry.sex or "", entry.site or "", entry.report or "",
-                mask, signal.valid_samples, position, entry.source_sha256,
-            ])  # fmt: skip
+            row = Row(
+                number, window.start, mask, signal.valid_samples, signal.clipped, signal.resampled, window.sha256,
+                loaded.source_sha256, loaded.direct,
+            )  # fmt: skip
+            place.add(row, signal.counts)
+        told = [("formats", loaded.format)] if loaded.format else []
+        place.settle(number + 1, told + [("treated", remark) for remark in loaded.remarks])
+        if progress:
+            progress(number + 1, len(entries))
+    if not place.state.rows:
+        raise EcgbenchError(
+            f"none of the {len(entries)} records could be read; the first: {place.state.damaged[0].reason}."
+        )
 
 
-def _manifest(
-    card: DatasetCard,
-    source: Source,
-    kept: list[tuple[Entry, StoredSignal, int]],
-    tally: _Tally,
-    duplicates: list[dict[str, str]],
-    shards: list[int],
-    signals_sha256: str,
-) -> Manifest:
-    entries = [entry for entry, _, _ in kept]
-    bank = label_bank(card.labels)
-    return Manifest(
-        format=STORE_FORMAT,
-        name=card.name,
-        version=card.version,
-        params=card.params,
-        labels=card.labels,
-        labels_hash=bank.hash,
-        data_hash=data_hash_of(
-            card.name, card.version, [(e.record, e.source_sha256, e.findings, e.split) for e in entries]
-        ),
-        splits_hash=hash_of(sorted([e.record, e.split] for e in entries)),
-        signals_sha256=signals_sha256,
-        records=len(kept),
-        shards=shards,
-        damaged=tally.damaged,
-        duplicates=duplicates,
-        clipped_records=sum(signal.clipped for _, signal, _ in kept),
-        resampled_records=sum(signal.resampled for _, signal, _ in kept),
-        public=card.public,
-        licence=card.licence,
-        remarks=remarks_of(source),
+def _check_damaged(damaged: list[Damage], entries: list[Entry], allowed: float) -> None:
+    if len(damaged) <= int(allowed * len(entries)):
+        return
+    names = ", ".join(f"{entries[d.entry].record} ({d.reason})" for d in damaged[:3])
+    raise EcgbenchError(
+        f"{len(damaged)} of {len(entries)} records are damaged, more than {100 * allowed:g} %, so nothing was built: "
+        f"{names}{' …' if len(damaged) > 3 else ''}; mend or fetch these files again, or allow more with "
+        "--damaged-allowed PERCENT."
     )
+
+
+def _hold_against_library(
+    rows: Sequence[Row], source: Source, entries: Sequence[Entry], options: SourceOptions
+) -> dict[str, Any]:
+    """Read a sample of the records that were read directly once more, through the library. RunFailedError where it finds
+    other samples: then the direct reading is wrong, and no store is made by it."""
+    direct = [row for row in rows if row.direct]
+    sample = [
+        direct[place * len(direct) // HELD_AGAINST_LIBRARY] for place in range(min(len(direct), HELD_AGAINST_LIBRARY))
+    ]
+    for row in sample:
+        with library_only():
+            windows = list(load_one(source, entries[row.entry], options.window).windows)
+        again = next((window for window in windows if window.start == row.start), None)
+        if again is None or again.sha256 != row.signal_sha256:
+            raise RunFailedError(
+                f"record {entries[row.entry].record} read directly and through wfdb gives two signals"
+                f"{f' ({again.damage})' if again and again.damage else ''}: please report this with the record's header"
+            )
+    return {"read_directly": {"records": len(direct), "held_against_wfdb": len(sample)}} if direct else {}
+
+
+def _names(card: DatasetCard, options: SourceOptions, folder: Path, key: str | None) -> tuple[Any, Names]:
+    """How ids are kept, and the names by it; a key goes into the private folder."""
+    windows = options.window == "all"
+    if card.public or options.keep_ids:
+        return "public" if card.public else "kept", Names(None, windows=windows)
+    key = key or new_key()
+    write_key(folder, key)
+    return "keyed", Names(Pseudonyms(key), windows=windows)
 
 
 def remarks_of(source: Source) -> dict[str, Any]:

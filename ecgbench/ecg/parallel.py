@@ -15,15 +15,17 @@ import sys
 import threading
 import types
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ecgbench.ecg.recording import DamagedRecordError, Entry
+from ecgbench.ecg.formats.digital import DigitalLeads
+from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import Source, open_source
-from ecgbench.ecg.standardise import StoredSignal, to_store
+from ecgbench.ecg.sources.options import SourceOptions
+from ecgbench.ecg.standardise import StoredSignal, Window, to_store, window_starts
 from ecgbench.errors import EcgbenchError, RunFailedError
 
 CHUNK = 16
@@ -39,12 +41,24 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """One record read: its signal with the sha256 of its samples, or why it is damaged."""
+class LoadedWindow:
+    """10 s of a record: its signal with the sha256 of its samples, or why it is damaged. `start`: in seconds."""
 
     signal: StoredSignal | None
-    sha256: str = ""
+    sha256: bytes = b""
     damage: str = ""
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One entry read: its windows, and what is known of its file. `direct`: not through a library."""
+
+    windows: Iterable[LoadedWindow]
+    source_sha256: str = ""
+    format: str = ""
+    remarks: tuple[str, ...] = ()
+    direct: bool = False
 
 
 Loading = Generator[Loaded, None, None]
@@ -68,34 +82,55 @@ def workers_for(records: int, workers: int | None) -> int:
     return workers or usable_cores()
 
 
-def load_one(source: Source, entry: Entry) -> Loaded:
-    """Load a record and bring it to the store's form; a damaged one is told, not raised."""
+def load_one(source: Source, entry: Entry, window: Window = "first") -> Loaded:
+    """Read an entry and bring it to the store's form, window by window as they are asked for; what is damaged is told,
+    not raised."""
     try:
         raw = source.load(entry)
-        signal = to_store(raw.leads, raw.rate)
+        starts = window_starts(_samples(raw), raw.rate, window)
     except DamagedRecordError as error:
-        return Loaded(None, damage=str(error))
-    return Loaded(signal, hashlib.sha256(signal.counts.data).hexdigest())
+        return Loaded((LoadedWindow(None, damage=str(error)),))
+    return Loaded(
+        (_window(raw, start) for start in starts),
+        source_sha256=entry.source_sha256 or raw.source_sha256,
+        format=raw.format,
+        remarks=raw.remarks,
+        direct=isinstance(raw.leads, DigitalLeads),
+    )
 
 
-def loaded_here(source: Source, entries: Sequence[Entry]) -> Loading:
+def _samples(raw: RawEcg) -> int:
+    if isinstance(raw.leads, DigitalLeads):
+        return int(raw.leads.counts.shape[1])
+    return len(next(iter(raw.leads.values()), ()))
+
+
+def _window(raw: RawEcg, start: float) -> LoadedWindow:
+    try:
+        signal = to_store(raw.leads, raw.rate, start)
+    except DamagedRecordError as error:
+        return LoadedWindow(None, damage=str(error), start=start)
+    return LoadedWindow(signal, hashlib.sha256(signal.counts.data).digest(), start=start)
+
+
+def loaded_here(source: Source, entries: Sequence[Entry], window: Window = "first") -> Loading:
     """Each entry loaded in this process, in order."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):
         for entry in entries:
-            yield load_one(source, entry)
+            yield load_one(source, entry, window)
 
 
-def loaded_by_workers(spec: str, entries: Sequence[Entry], workers: int) -> Loading:
-    """Each entry loaded by one of the worker processes, in order. `spec`: the SOURCE that they open. RunFailedError
+def loaded_by_workers(spec: str, options: SourceOptions, entries: Sequence[Entry], workers: int) -> Loading:
+    """Each entry loaded by one of the worker processes, in order. `spec`, `options`: what they open. RunFailedError
     where a worker dies; what a worker raises is raised here."""
     chunks = [entries[first : first + CHUNK] for first in range(0, len(entries), CHUNK)]
     pool = ProcessPoolExecutor(
         max_workers=min(workers, len(chunks)),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(spec,),
+        initargs=(spec, options),
     )
     under_way: deque[Future[list[Loaded]]] = deque()
     done = 0
@@ -111,22 +146,23 @@ def loaded_by_workers(spec: str, entries: Sequence[Entry], workers: int) -> Load
     except BrokenProcessPool:
         raise RunFailedError(
             f"a worker process ended before its time after {done} of {len(entries)} records (killed, or out of memory), "
-            "so nothing was built: try again with fewer workers"
+            "the same command with fewer --workers goes on from there"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 _source: Source | None = None
-"""In a worker: the source that it loads from."""
+_window_choice: Window = "first"
+"""In a worker: the source that it loads from, and which part of its recordings."""
 
 
-def _begin(spec: str) -> None:
+def _begin(spec: str, options: SourceOptions) -> None:
     """In a worker: leave Ctrl-C to the parent process, end with it, open the source."""
-    global _source
+    global _source, _window_choice
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _source = open_source(spec)[1]
+    _source, _window_choice = open_source(spec, options)[1], options.window
 
 
 def _end_with_parent() -> None:
@@ -138,7 +174,8 @@ def _end_with_parent() -> None:
 
 def _load_chunk(entries: Sequence[Entry]) -> list[Loaded]:
     assert _source is not None
-    return [load_one(_source, entry) for entry in entries]
+    loaded = [load_one(_source, entry, _window_choice) for entry in entries]
+    return [replace(each, windows=tuple(each.windows)) for each in loaded]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 STORE_FORMAT = 1
 SPLITS = ("train", "validation", "test")
 LABEL_SEPARATOR = "|"
+WINDOW_MARK = "@"
+"""Between a recording's id and the second that a window of it begins at."""
 
 
 class Manifest(BaseModel):
     """What a store says of itself. `damaged` and `duplicates` are source records that did not enter it; `remarks` is
-    what its source had to say of them and no part of the data hash (stores built before there were any have none)."""
+    what its source had to say of them and no part of the data hash (stores built before there were any have none). `ids`:
+    whether record and patient ids are the source's own (`public` data; `kept` private ones) or under a keyed hash."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,11 +50,18 @@ class Manifest(BaseModel):
     public: bool
     licence: str | None
     remarks: dict[str, Any] = {}
+    ids: Literal["public", "kept", "keyed"] = "public"
 
 
 def data_hash_of(name: str, version: int, rows: list[tuple[str, str, tuple[str, ...], str]]) -> str:
     """sha256 over the sorted (source record id, source file sha256, finding ids, split) and the source's version."""
     return hash_of({"source": name, "version": version, "records": sorted([r, s, sorted(f), p] for r, s, f, p in rows)})
+
+
+def identifying(record: str, ids: str) -> str:
+    """What of a record's id takes part in a hash over the data: all of it, or, where ids are keyed, the window alone,
+    so that the hash is the same whatever the key."""
+    return record.partition(WINDOW_MARK)[2] if ids == "keyed" else record
 
 
 class Store:
@@ -161,12 +171,15 @@ class Store:
             )
         table["position"] = table["position"].astype(np.int64)
         table["valid_samples"] = table["valid_samples"].astype(np.int64)
+        if "codes" not in table:
+            table["codes"] = ""  # a store built before there were any
         return table
 
     def _check_index(self) -> None:
         """The index must be the one that the manifest's data hash was taken of, and keep patients apart."""
         t, about = self.records, self.manifest
-        rows = list(zip(t["record"], t["source_sha256"], self.findings(), t["split"], strict=True))
+        records = [identifying(record, about.ids) for record in t["record"]]
+        rows = list(zip(records, t["source_sha256"], self.findings(), t["split"], strict=True))
         if data_hash_of(about.name, about.version, rows) != about.data_hash:
             raise EcgbenchError(f"store '{self.folder}': index.csv is not the one that was built: build it again.")
         in_two = t.groupby("patient")["split"].nunique()

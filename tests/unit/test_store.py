@@ -76,9 +76,9 @@ def test_what_goes_in_comes_out(card: DatasetCard, tmp_path: Path) -> None:
 
 
 def test_rows_are_read_across_shards(card: DatasetCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecgbench.ecg.build.SHARD_RECORDS", 4)
+    monkeypatch.setattr("ecgbench.ecg.workplace.SHARD_RECORDS", 4)
     build_store(card, ward(10), tmp_path / "sharded")
-    monkeypatch.setattr("ecgbench.ecg.build.SHARD_RECORDS", 100)
+    monkeypatch.setattr("ecgbench.ecg.workplace.SHARD_RECORDS", 100)
     build_store(card, ward(10), tmp_path / "whole")
     sharded, whole = open_store(tmp_path / "sharded"), open_store(tmp_path / "whole")
     assert sharded.manifest.shards == [4, 4, 2] and whole.manifest.shards == [10]

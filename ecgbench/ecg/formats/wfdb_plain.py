@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +47,23 @@ class _Header:
     checksums: np.ndarray
 
 
+_library_only: ContextVar[bool] = ContextVar("library_only", default=False)
+
+
+@contextmanager
+def library_only() -> Iterator[None]:
+    """While this lasts `read_wfdb_fast` asks the library alone: to hold the direct reading against it."""
+    token = _library_only.set(True)
+    try:
+        yield
+    finally:
+        _library_only.reset(token)
+
+
 def read_wfdb_fast(record: Path) -> RawEcg:
     """As `read_wfdb`, the very same values: directly where the record is plain and sound, through the library where it
     is anything else. `record` is the path without extension."""
-    return read_plain(os.fspath(record)) or read_wfdb(record)
+    return (None if _library_only.get() else read_plain(os.fspath(record))) or read_wfdb(record)
 
 
 def read_plain(record: str) -> RawEcg | None:
