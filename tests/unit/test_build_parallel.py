@@ -177,7 +177,13 @@ def test_ctrl_c_leaves_no_half_store_and_no_traceback(tmp_path: Path, after: flo
     command = [sys.executable, "-m", "ecgbench", "data", "build", "synth98:M", "--out", "store", "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in a shell's background ignores Ctrl-C
     )
     until = time.monotonic() + 60
     while not list(tmp_path.glob(".store.*")):
