@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ecgbench.ecg.formats.layout import MV_PER_UNIT
+from ecgbench.ecg.formats.wfdb_header import plainer_copy
 from ecgbench.ecg.recording import LEADS, DamagedRecordError, RawEcg
 
 LEAD_OF = {lead.upper(): lead for lead in LEADS}
@@ -18,16 +20,16 @@ MV_PER = {unit.lower(): mv for unit, mv in MV_PER_UNIT.items()}
 def read_wfdb(record: Path) -> RawEcg:
     """One WFDB record through the library.
 
-    `record` is the path without extension. DamagedRecordError where a file is missing or cut short, a sample is marked
-    invalid, or the samples do not sum to the header's checksum.
+    `record` is the path without extension. Names and dates in the header that the library refuses are no hindrance.
+    DamagedRecordError where a file is missing or cut short, a sample is marked invalid, or the samples do not sum to the
+    header's checksum.
     """
     import wfdb
 
     try:
         read = wfdb.rdrecord(str(record), physical=False)
     except Exception as error:  # the library raises many types on a damaged file
-        said = _without_folder(str(error), record.parent)
-        raise DamagedRecordError(f"{type(error).__name__}: {' '.join(said.split())[:160]}") from None
+        read = _read_plainer(record, error)
     digital = read.d_signal
     if digital is None or digital.shape[0] == 0:
         raise DamagedRecordError("the file holds no samples")
@@ -47,6 +49,22 @@ def read_wfdb(record: Path) -> RawEcg:
             raise DamagedRecordError(f"lead {lead} has gain 0")
         leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * MV_PER[unit.lower()]
     return RawEcg(leads, float(read.fs), format="WFDB")
+
+
+def _read_plainer(record: Path, first: Exception) -> Any:
+    """The record through a header without what does not bear on the signal; DamagedRecordError where that fails too."""
+    import wfdb
+
+    fault, folder = first, record.parent
+    try:
+        with plainer_copy(record) as copy:
+            if copy is not None:
+                folder = copy.parent
+                return wfdb.rdrecord(str(copy), physical=False)
+    except Exception as error:
+        fault = error
+    said = " ".join(_without_folder(_without_folder(str(fault), folder), record.parent).split())
+    raise DamagedRecordError(f"{type(fault).__name__}: {said[:160]}")
 
 
 def _without_folder(message: str, folder: Path) -> str:
