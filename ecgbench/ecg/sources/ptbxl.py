@@ -1,4 +1,7 @@
-"""PTB-XL in its official layout (Wagner et al. 2020): findings from `scp_codes`, splits from `strat_fold`."""
+"""PTB-XL in its official layout (Wagner et al. 2020): findings from `scp_codes`, splits from `strat_fold`.
+
+A card's `params: {statements: SET}` gives one of PTB-XL's own label sets in place of the label table's grammar.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import csv
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +18,9 @@ from ecgbench.cards import DatasetCard
 from ecgbench.ecg.formats.wfdb_file import read_wfdb
 from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
+from ecgbench.ecg.sources.code_grammar import refuse_aliases
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
+from ecgbench.ecg.sources.ptbxl_statements import STATEMENTS, StatementLabeller
 from ecgbench.ecg.sources.scp_grammar import ScpLabeller, Statements
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import LabelBank
@@ -40,25 +45,34 @@ class PtbXl:
     ) -> None:
         if not argument:
             raise EcgbenchError(
-                "the source ptbxl needs its folder: write ptbxl:PATH, the folder that holds ptbxl_database.csv."
+                f"the source {card.name} needs its folder: write {card.name}:PATH, the folder that holds {DATABASE}."
             )
         self.folder = source_path(argument)
-        self.labeller = ScpLabeller(bank, card.label_column or "scp")
+        self.bank = bank
+        self.statements: str | None = card.params.get("statements")
+        self.column = card.label_column or ("code" if self.statements else "scp")
+        refuse_aliases(card.name, self.column, options)
         if not self.folder.is_dir():
-            raise EcgbenchError(f"ptbxl:{argument}: there is no folder '{self.folder}'.")
-        for path, there in ((self.folder / DATABASE, Path.is_file), (self.folder / "records500", Path.is_dir)):
-            if not there(path):
-                raise EcgbenchError(f"ptbxl:{argument}: '{path}' is missing; PTB-XL's official layout has it.")
+            raise EcgbenchError(f"{card.name}:{argument}: there is no folder '{self.folder}'.")
+        needed = [(DATABASE, Path.is_file), ("records500", Path.is_dir)]
+        needed += [(STATEMENTS, Path.is_file)] if self.statements else []
+        for name, there in needed:
+            if not there(self.folder / name):
+                raise EcgbenchError(
+                    f"{card.name}:{argument}: '{self.folder / name}' is missing; PTB-XL's official layout has it."
+                )
 
     def fingerprint(self) -> list[Any]:
         """What tells cheaply whether the files are still the same ones: relative path, size, time of change."""
-        files = [self.folder / DATABASE, *sorted((self.folder / "records500").rglob("*.*"))]
+        tables = [DATABASE, STATEMENTS] if self.statements else [DATABASE]
+        files = [*(self.folder / name for name in tables), *sorted((self.folder / "records500").rglob("*.*"))]
         stats = [(str(path.relative_to(self.folder)), path.stat()) for path in files if path.exists()]
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
     def entries(self) -> list[Entry]:
         """One entry a row of ptbxl_database.csv; EcgbenchError with line and ecg_id where a row cannot be understood."""
         entries: list[Entry] = []
+        findings_of = self._labeller()
         line_of: dict[str, int] = {}
         for line, row in self._rows():
             try:
@@ -67,10 +81,16 @@ class PtbXl:
                 first = line_of.setdefault(row["ecg_id"], line)
                 if first != line:
                     raise ValueError(f"the same ecg_id stands in line {first} already")
-                entries.append(self._entry(row))
+                entries.append(self._entry(row, findings_of))
             except ValueError as error:
                 raise self._fault(line, row["ecg_id"], str(error)) from None
         return entries
+
+    def _labeller(self) -> Callable[[Statements], tuple[str, ...]]:
+        if self.statements is None:
+            return ScpLabeller(self.bank, self.column).findings
+        by_code = StatementLabeller(self.bank, self.column, self.folder / STATEMENTS, self.statements)
+        return lambda said: by_code.findings(said.codes)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The line a row begins at, and its cells by column name, every cell there."""
@@ -114,7 +134,7 @@ class PtbXl:
         shown = ecg_id.encode("utf-8", "backslashreplace").decode()
         return EcgbenchError(f"{self.folder / DATABASE}, line {line} (ecg_id {shown or 'empty'}): {what}.")
 
-    def _entry(self, row: dict[str, str]) -> Entry:
+    def _entry(self, row: dict[str, str], findings_of: Callable[[Statements], tuple[str, ...]]) -> Entry:
         """ValueError, naming the column, where a cell cannot be understood."""
         codes = _likelihoods(row["scp_codes"])
         fold = _number(row, "strat_fold")
@@ -133,12 +153,13 @@ class PtbXl:
             record=row["ecg_id"],
             patient=str(int(patient)),
             split=SPLIT_OF_FOLD[int(fold)],
-            findings=self.labeller.findings(Statements(codes, row["heart_axis"], stadiums)),
+            findings=findings_of(Statements(codes, row["heart_axis"], stadiums)),
             source_sha256=_hash_record(record),
             age=min(age, OVER_89) if age is not None else None,
             sex=SEX.get(row["sex"]),
             site=row["site"].removesuffix(".0") or None,
             report=row["report"] or None,
+            codes=tuple(f"{code}={likelihood:g}" for code, likelihood in codes.items()),
             origin=record,
         )
 
