@@ -144,31 +144,61 @@ class TaskClass(Frozen):
     names: dict[Language, str]
 
 
+_TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "retrieval": {
+        "metrics": ["top1", "top5", "macro_auroc", "mrr", "mrr_filtered"],
+        "primary": "macro_auroc",
+        "chance": "constant scores: top-k k/labels, AUROC 0.5, MRR the mean of 1/rank over equally likely ranks",
+    },
+    "zero_shot": {
+        "metrics": ["accuracy", "macro_auroc"],
+        "primary": "accuracy",
+        "chance": "constant scores: accuracy 1/classes, AUROC 0.5",
+    },
+}
+
+
 class TaskCard(Card):
     """vectors -> scores. `retrieval` ranks the whole label bank; `zero_shot` ranks `classes`, to which findings map
-    through the column `mappings[mapping]` of the label table."""
+    through the column `mappings[mapping]` of the label table.
+
+    Four lines are enough: name, summary, kind and labels, for a zero-shot set `column` too: the column of the label table
+    that names each finding's class. Its classes are then the column's values in the table's order, named in a language
+    by the column `COLUMN_ja` or `COLUMN_en` where there is one, else by the value itself.
+    """
 
     KIND: ClassVar[str] = "task"
 
-    version: StrictInt = Field(gt=0)
-    changelog: tuple[str, ...]
+    version: StrictInt = Field(default=1, gt=0)
+    changelog: tuple[str, ...] = ()
     kind: Literal["retrieval", "zero_shot"]
     labels: str
     mappings: dict[Mapping, str] = {}
     classes: tuple[TaskClass, ...] = ()
-    prompt_set: str
+    prompt_set: str = "paper"
     metrics: tuple[str, ...]
     primary: str
     chance: str = Field(description="how the chance level follows from the task, in words")
-    ties: Literal["expectation"]
-    absent_classes: Literal["listed, not averaged"]
+    ties: Literal["expectation"] = "expectation"
+    absent_classes: Literal["listed, not averaged"] = "listed, not averaged"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        """What a short card leaves out; `column` is short for `mappings: {paper: …}`."""
+        if not isinstance(data, dict):
+            return data
+        data = {**_TASK_DEFAULTS.get(str(data.get("kind")), {}), **data}
+        if "column" in data and "mappings" not in data:
+            data["mappings"] = {"paper": data.pop("column")}
+        return data
 
     @model_validator(mode="after")
     def _sound(self) -> TaskCard:
         if self.primary not in self.metrics:
             raise ValueError(f"primary metric {self.primary} is not among metrics")
-        if self.kind == "zero_shot" and (not self.classes or "paper" not in self.mappings):
-            raise ValueError("a zero_shot task needs classes and a `paper` mapping column")
+        if self.kind == "zero_shot" and "paper" not in self.mappings:
+            raise ValueError("a zero_shot task needs `column`, or `classes` and a `paper` mapping column")
         if self.kind == "retrieval" and (self.classes or self.mappings):
             raise ValueError("a retrieval task takes its classes from the label table: leave out classes and mappings")
         return self

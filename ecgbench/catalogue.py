@@ -6,11 +6,12 @@ the package (`ecgbench/_data`, else beside the package in a checkout), then each
 
 from __future__ import annotations
 
+import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard, read_card
+from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TaskClass, TextCard, read_card
 from ecgbench.errors import EcgbenchError, unknown_name
 
 FOLDERS: dict[type[Card], str] = {
@@ -66,7 +67,7 @@ def load_card(kind: type[C], name: str) -> C:
     paths = card_paths(kind)
     if name not in paths:
         raise unknown_name(kind.KIND, name, paths)
-    return read_card(kind, paths[name])
+    return _completed(read_card(kind, paths[name]))
 
 
 def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
@@ -75,10 +76,31 @@ def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
     broken: list[BrokenCard] = []
     for name, path in card_paths(kind).items():
         try:
-            cards.append(read_card(kind, path))
+            cards.append(_completed(read_card(kind, path)))
         except EcgbenchError as error:
             broken.append(BrokenCard(name, path, str(error)))
     return cards, broken
+
+
+def _completed(card: C) -> C:
+    """A zero-shot set that names no classes has those of its column in the label table."""
+    if not isinstance(card, TaskCard) or card.kind != "zero_shot" or card.classes:
+        return card
+    column = card.mappings["paper"]
+    path = table_path(card.labels)
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    if not rows or column not in rows[0]:
+        raise EcgbenchError(f"task card {card.path}: column: label table {card.labels} has no column '{column}'.")
+    classes: dict[str, TaskClass] = {}
+    for row in rows:
+        value = row[column]
+        if value:
+            names = {language: row.get(f"{column}_{language}") or value for language in ("ja", "en")}
+            classes.setdefault(value, TaskClass.model_validate({"id": value, "value": value, "names": names}))
+    if len(classes) < 2:
+        raise EcgbenchError(f"task card {card.path}: column: '{column}' of {card.labels} names fewer than two classes.")
+    return card.model_copy(update={"classes": tuple(classes.values())})
 
 
 def table_path(name: str) -> Path:

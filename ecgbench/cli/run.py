@@ -100,12 +100,16 @@ def run(
     encoder: Annotated[str, typer.Option(help="An encoder of `ecgbench ls encoders`.")],
     text: Annotated[str, typer.Option(help="A text tower of `ecgbench ls texts`.")],
     data: Annotated[
-        str, typer.Option(metavar="SOURCE", help="synth98, ptbxl:PATH, or a built store's folder.")
+        str,
+        typer.Option(
+            metavar="SOURCE", help="synth98, ptbxl:PATH, … (`ecgbench ls datasets`), or a built store's folder."
+        ),
     ] = "synth98",
     recipe: Annotated[str, typer.Option(help="A recipe of `ecgbench ls recipes`.")] = "quick",
     tasks: Annotated[
-        str, typer.Option(metavar="A,B", help="Tasks of `ecgbench ls tasks`.")
-    ] = "retrieval98,superclass,rhythm,mitbih",
+        str | None,
+        typer.Option(metavar="A,B", help="Tasks of `ecgbench ls tasks`; all of the data's label table where left out."),
+    ] = None,
     lang: Annotated[
         str | None, typer.Option(metavar="ja|en", help="Language of the prompts; the recipe's where left out.")
     ] = None,
@@ -132,7 +136,8 @@ def run(
 
     request = make_request(
         encoder=encoder, text=text, data=data, recipe=recipe,
-        tasks=tuple(filter(None, map(str.strip, tasks.split(",")))), language=lang, mapping=mapping,
+        tasks=None if tasks is None else tuple(filter(None, map(str.strip, tasks.split(",")))),
+        language=lang, mapping=mapping,
         epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
     )  # fmt: skip
     if resume and again:

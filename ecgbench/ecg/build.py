@@ -62,6 +62,14 @@ def built_store(spec: str) -> Store | None:
     return Store(folder) if (folder / "manifest.json").is_file() else None
 
 
+def labels_of(spec: str) -> str:
+    """The label table of a SOURCE: a built store's, else its card's."""
+    folder = source_path(spec)
+    if (folder / "manifest.json").is_file():
+        return Store(folder).manifest.labels
+    return open_source(spec)[0].labels
+
+
 def _store_folder(spec: str, options: SourceOptions = DEFAULT) -> tuple[Path, tuple[DatasetCard, Source] | None]:
     """The folder of a SOURCE's store, and what it is made from where it is not a built store itself."""
     folder = source_path(spec)

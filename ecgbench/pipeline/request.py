@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ecgbench.cards import EncoderCard, Mapping, PromptSet, TaskCard, TextCard
-from ecgbench.catalogue import load_card
+from ecgbench.catalogue import all_cards, load_card
+from ecgbench.ecg.build import labels_of
 from ecgbench.ecg.inputs import input_rate
 from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError
@@ -17,6 +18,7 @@ from ecgbench.results import control_of
 
 Control = Literal["none", "frozen-random", "supervised"]
 DEFAULT_TASKS = ("retrieval98", "superclass", "rhythm", "mitbih")
+"""The paper's, on its 98 labels."""
 _CONTROL_FIELDS = {
     "none": {},
     "frozen-random": {"train_encoder": False},
@@ -41,6 +43,21 @@ class Request:
     rate: int
     text_path: Path | None = None
     text_pack: Path | None = None
+    tasks_were_named: bool = True
+    """False where the tasks are all those of the data's label table: one without test records is then left out."""
+
+
+def default_tasks(source: str) -> tuple[str, ...]:
+    """The tasks that a SOURCE's label table has. EcgbenchError where it has none, with the card to write."""
+    labels = labels_of(source)
+    cards = [card for card in all_cards(TaskCard)[0] if card.labels == labels]
+    names = [card.name for card in sorted(cards, key=lambda card: (card.kind, card.name))]
+    if not names:
+        raise EcgbenchError(
+            f"no task asks for the labels of {labels}: write tasks/NAME.yaml beside it, with the lines `name: NAME`, "
+            f"`summary: …`, `kind: retrieval` and `labels: {labels}`."
+        )
+    return DEFAULT_TASKS if set(DEFAULT_TASKS) <= set(names) else tuple(names)
 
 
 def make_request(
@@ -49,7 +66,7 @@ def make_request(
     text: str,
     data: str = "synth98",
     recipe: str = "quick",
-    tasks: tuple[str, ...] = DEFAULT_TASKS,
+    tasks: tuple[str, ...] | None = None,
     language: str | None = None,
     mapping: str = "paper",
     epochs: int | None = None,
@@ -58,7 +75,8 @@ def make_request(
     text_path: Path | None = None,
     text_pack: Path | None = None,
 ) -> Request:
-    """Resolve names and check that they fit; EcgbenchError with near matches for a name that no card carries."""
+    """Resolve names and check that they fit; EcgbenchError with near matches for a name that no card carries. Without
+    `tasks`, all those of the data's label table."""
     if mapping not in ("paper", "clinical"):
         raise EcgbenchError(f"--mapping {mapping} is not known: write paper or clinical.")
     if language not in (None, "ja", "en"):
@@ -69,6 +87,9 @@ def make_request(
         raise EcgbenchError("this version trains in one process: start it without torchrun or accelerate launch.")
     if not 0 <= seed < 2**32:
         raise EcgbenchError(f"--seed {seed} is out of range: write a whole number from 0 to 4294967295.")
+    named = tasks is not None
+    if tasks is None:
+        tasks = default_tasks(data)
     if not tasks or len(set(tasks)) != len(tasks):
         raise EcgbenchError(f"--tasks {','.join(tasks)}: name at least one task, each once.")
     encoder_card, text_card = load_card(EncoderCard, encoder), load_card(TextCard, text)
@@ -94,4 +115,5 @@ def make_request(
         rate=input_rate(encoder_card.input, resolved.rate, encoder),
         text_path=text_path,
         text_pack=text_pack,
+        tasks_were_named=named,
     )

@@ -167,6 +167,11 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
         check_text(request, bank, store_is_built(request.source))
     with clock.timing("store"), reporter.stage(f"Building the store of {request.source}") as progress:
         store = store_for(request.source, progress)
+    if store.manifest.labels != bank.table:
+        raise EcgbenchError(
+            f"{request.source} has labels of {store.manifest.labels}, and the tasks ask for those of {bank.table}: name "
+            f"tasks on {store.manifest.labels} with --tasks (`ecgbench ls tasks`)."
+        )
     if store.manifest.labels_hash != bank.hash:
         raise EcgbenchError(
             f"the store '{store.folder}' was built with another version of {store.manifest.labels}: build it again."
@@ -184,9 +189,7 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
     with clock.timing("text"), reporter.stage(f"Embedding prompts with {request.text.name}") as progress:
         texts = embed_texts(request, bank, store, train_rows, progress)
     tasks = tuple(task_records(card, bank, request.mapping, store) for card in request.tasks)
-    for task in tasks:
-        if not (store.records["split"].to_numpy()[task.rows] == "test").any():
-            raise EcgbenchError(f"{request.source} has no test record for task {task.key}: leave it out with --tasks.")
+    tasks = _with_test_records(tasks, request, store, reporter)
     comparable = {
         task.key: TaskIdentity(
             version=task.card.version,
@@ -210,6 +213,19 @@ def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
         "seed": request.seed,
     }
     return Prepared(request, bank, store, train_rows, texts, tasks, identity, comparable)
+
+
+def _with_test_records(
+    tasks: tuple[TaskRecords, ...], request: Request, store: Store, reporter: Reporter
+) -> tuple[TaskRecords, ...]:
+    """The tasks that can be scored. A task that was asked for by name and cannot be is an error."""
+    splits = store.records["split"].to_numpy()
+    lacking = [task.key for task in tasks if not (splits[task.rows] == "test").any()]
+    if lacking and (request.tasks_were_named or len(lacking) == len(tasks)):
+        raise EcgbenchError(f"{request.source} has no test record for task {lacking[0]}: leave it out with --tasks.")
+    if lacking:
+        reporter.say(f"Tasks left out, for want of test records: {', '.join(lacking)}.")
+    return tuple(task for task in tasks if task.key not in lacking)
 
 
 def _say_what_is_left_out(store: Store, reporter: Reporter) -> None:
