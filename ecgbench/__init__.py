@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["EcgbenchError", "Recording", "Result", "__version__", "open_store", "run"]
+__all__ = ["EcgbenchError", "Recording", "Result", "__version__", "open_store", "read", "run"]
 
 _LAZY = {
     "EcgbenchError": "ecgbench.errors",
     "Recording": "ecgbench.ecg.recording",
     "Result": "ecgbench.results",
     "open_store": "ecgbench.ecg.store",
+    "read": "ecgbench.ecg.reading",
     "run": "ecgbench.pipeline.run",
 }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TaskClass, TextCard, read_card
-from ecgbench.errors import EcgbenchError, unknown_name
+from ecgbench.errors import EcgbenchError, near_names, unknown_name
 
 FOLDERS: dict[type[Card], str] = {
     EncoderCard: "registry/encoders",
@@ -109,5 +109,10 @@ def table_path(name: str) -> Path:
         path = folder / "tasks" / name
         if path.is_file():
             return path
-    known = sorted(path.name for folder in card_folders() for path in (folder / "tasks").glob("*.csv"))
-    raise unknown_name("label table", name, known)
+    known = sorted({path.name for folder in card_folders() for path in (folder / "tasks").glob("*.csv")})
+    near = near_names(name, known)
+    hint = f"near is {near[0]}" if near else f"there are {', '.join(known)}"
+    raise EcgbenchError(
+        f"there is no label table '{name}': {hint}; your own is looked for as DIR/tasks/{name} with --path DIR before the "
+        "verb (or ECGBENCH_PATH=DIR)."
+    )

@@ -231,12 +231,11 @@ def _hold_against_library(
 
 def _names(card: DatasetCard, options: SourceOptions, folder: Path, key: str | None) -> tuple[Any, Names]:
     """How ids are kept, and the names by it; a key goes into the private folder."""
-    windows = options.window == "all"
     if card.public or options.keep_ids:
-        return "public" if card.public else "kept", Names(None, windows=windows)
+        return "public" if card.public else "kept", Names(None, window=options.window)
     key = key or new_key()
     write_key(folder, key)
-    return "keyed", Names(Pseudonyms(key), windows=windows)
+    return "keyed", Names(Pseudonyms(key), window=options.window)
 
 
 def remarks_of(source: Source) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.pseudonyms import Pseudonyms
 from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.standardise import Window
 from ecgbench.ecg.store import LABEL_SEPARATOR, STORE_FORMAT, WINDOW_MARK, Manifest, data_hash_of, identifying
 from ecgbench.ecg.workplace import Progressed, Row
 from ecgbench.files import hash_of, write_text
@@ -25,15 +26,18 @@ OLDEST_TOLD = 90.0
 
 
 class Names:
-    """What a store calls records and patients. `pseudonyms`: None for ids as the source has them."""
+    """What a store calls records and patients. `pseudonyms`: None for ids as the source has them. A record's name says
+    where its window begins, unless that is the start of a recording of which no other is taken: so that another choice
+    of `window` is another data hash."""
 
-    def __init__(self, pseudonyms: Pseudonyms | None, *, windows: bool) -> None:
+    def __init__(self, pseudonyms: Pseudonyms | None, *, window: Window) -> None:
         self.pseudonyms = pseudonyms
-        self.windows = windows
+        self.window = window
 
     def record(self, entry: Entry, start: float) -> str:
         name = self.pseudonyms.of("record", entry.record) if self.pseudonyms else entry.record
-        return f"{name}{WINDOW_MARK}{start:g}" if self.windows else name
+        marked = self.window == "all" or start > 0
+        return f"{name}{WINDOW_MARK}{start:g}" if marked else name
 
     def patient(self, entry: Entry) -> str:
         return self.pseudonyms.of("patient", entry.patient) if self.pseudonyms else entry.patient

@@ -34,6 +34,10 @@ def find_record(spec: str, record: str) -> Found:
         row = _place(record, rows, spec)
         return Found(store[row], f"{about.name} version {about.version}", about.labels, about.public)
     card, source = open_source(spec)
+    if not card.public:
+        raise EcgbenchError(
+            f"{spec} is not public: build its store, where ids are hidden (`ecgbench data build`), and name a record of that."
+        )
     entries = source.entries()
     entry = entries[_place(record, [e.record for e in entries], spec)]
     try:

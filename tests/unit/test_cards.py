@@ -116,9 +116,9 @@ def test_a_file_that_raises_on_import_is_one_sentence(tmp_path: Path) -> None:
         load_entry_point(card, card.entry_point)
 
 
-def test_a_zero_shot_task_needs_classes(tmp_path: Path) -> None:
-    with pytest.raises(EcgbenchError, match="needs classes"):
-        read_card(TaskCard, overlay_card(tmp_path, TaskCard, "mine", classes=[]))
+def test_a_zero_shot_task_needs_a_mapping(tmp_path: Path) -> None:
+    with pytest.raises(EcgbenchError, match="needs `column`, or `classes` and a `paper` mapping column"):
+        read_card(TaskCard, overlay_card(tmp_path, TaskCard, "mine", mappings={}))
 
 
 def test_a_prompt_template_holds_its_place_once(tmp_path: Path) -> None:

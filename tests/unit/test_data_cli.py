@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ecgbench.cli.data import facts, heading, summary, with_options
+from ecgbench.cli.data_build import with_options
+from ecgbench.cli.data_info import facts, summary
+from ecgbench.cli.data_show import heading
 from ecgbench.cli.main import run_command
 from ecgbench.ecg.lookup import find_record
 from ecgbench.ecg.sources import open_source
@@ -160,7 +162,7 @@ def test_a_record_of_a_private_store_is_drawn_only_when_asked_for(
         ("data build synth98 --out new --workers 0", "0 workers were asked for"),
         ("data build synth98 --out new --workers many", "Type `ecgbench data build --help`."),
         ("data build ptbxl:/no/such --out new", "there is no folder '/no/such'"),
-        ("data build ptbxl:/no/such --balanced 20 --out new", "belong to the source synth98"),
+        ("data build ptbxl:/no/such --balanced 20 --out new", "belongs to the source synth98"),
         ("data build synth89 --out new", "did you mean synth98?"),
         ("data info ./no/such", "neither a built store's folder nor a source"),
         ("data info", "Type `ecgbench data info --help`."),
@@ -191,7 +193,7 @@ def test_options_become_part_of_the_source() -> None:
     assert with_options("synth98", balanced=None, seed=None) == "synth98"
     assert with_options("synth98:M", balanced=None, seed=3) == "synth98:M,seed=3"
     assert with_options("synth98", balanced=20, seed=0) == "synth98:balanced=20,seed=0"
-    with pytest.raises(EcgbenchError, match="belong to the source synth98"):
+    with pytest.raises(EcgbenchError, match="belongs to the source synth98"):
         with_options("store", balanced=20, seed=None)
 
 

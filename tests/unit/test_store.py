@@ -195,7 +195,7 @@ def test_an_unknown_split_and_an_empty_source_are_refused(card: DatasetCard, tmp
 
 
 def test_a_source_that_is_none_is_said() -> None:
-    with pytest.raises(EcgbenchError, match=r"did you mean ptbxl\?"):
+    with pytest.raises(EcgbenchError, match=r"did you mean ptbxl or "):
         store_for("ptb-xl:somewhere")
     with pytest.raises(EcgbenchError, match="neither a built store"):
         store_for("./no/such/folder")

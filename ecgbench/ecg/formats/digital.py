@@ -27,7 +27,11 @@ class DigitalLeads(Mapping[str, np.ndarray]):
 
     def __getitem__(self, lead: str) -> np.ndarray:
         row = self._row[lead]
-        return np.asarray((self.counts[row].astype(np.int64) - self.baseline[row]) / self.per_mv[row])
+        samples = self.counts[row].astype(np.float64)
+        if self.baseline[row]:
+            samples -= self.baseline[row]
+        samples /= self.per_mv[row]
+        return samples
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
