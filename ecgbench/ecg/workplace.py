@@ -72,11 +72,12 @@ class Workplace:
         self.target = target
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder, self._lock = _take(target)
-        self.state = _read_journal(self.folder / JOURNAL, identity)
+        self.state, vouched = _read_journal(self.folder / JOURNAL, identity)
         self._digest = hashlib.sha256()
         self._pending: list[Any] = []
         self._shard: IO[bytes] | None = None
         if self.state.done:
+            os.truncate(self.folder / JOURNAL, vouched)
             self._cut_to_journal()
         else:
             self._begin(identity)
@@ -95,7 +96,6 @@ class Workplace:
         self._digest.update(data)
         self.state.rows.append(row)
         self._pending.append(["row", *_as_json(row)])
-        self._commit_if_due()
 
     def add_damage(self, damage: Damage) -> None:
         self.state.damaged.append(damage)
@@ -107,7 +107,8 @@ class Workplace:
         items.append(["done", done])
         _replay(self.state, items)
         self._pending += items
-        self._commit_if_due()
+        if len(self._pending) >= COMMIT_EVERY:  # here alone: the journal knows whole entries only
+            self._commit()
 
     def finish(self) -> tuple[list[int], str]:
         """Close the shards: how many records each holds, and the sha256 of all samples in order."""
@@ -163,10 +164,6 @@ class Workplace:
                 self._shard = handle
             else:
                 handle.close()
-
-    def _commit_if_due(self) -> None:
-        if len(self._pending) >= COMMIT_EVERY:
-            self._commit()
 
     def _commit(self) -> None:
         if not self._pending:
@@ -225,24 +222,26 @@ def _take(target: Path) -> tuple[Path, int | None]:
         os.close(descriptor)
 
 
-def _read_journal(path: Path, identity: str) -> Progressed:
-    """What the journal vouches for; nothing where there is none, or where it is of another build."""
-    state = Progressed()
+def _read_journal(path: Path, identity: str) -> tuple[Progressed, int]:
+    """What the journal vouches for, and up to which byte; nothing where there is none, or where it is of another build.
+    A line that was cut off or harmed ends it."""
+    state, vouched = Progressed(), 0
     if not path.is_file():
-        return state
-    try:
-        with path.open(encoding="utf-8") as lines:
-            if json.loads(next(lines, "[]")) != ["identity", identity]:
-                return state
-            for line in lines:
-                if not line.endswith("\n"):
-                    break  # cut off while it was written
-                _replay(state, json.loads(line))
-    except ValueError:
-        return Progressed()
-    state.rows = [row for row in state.rows if row.entry < state.done]
-    state.damaged = [damage for damage in state.damaged if damage.entry < state.done]
-    return state
+        return state, 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines):
+            try:
+                items = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                break
+            if number == 0 and items != ["identity", identity]:
+                break
+            if number and not (isinstance(items, list) and items and items[-1][0] == "done"):
+                break
+            if number:
+                _replay(state, items)
+            vouched += len(line)
+    return state, vouched
 
 
 def _replay(state: Progressed, items: list[Any]) -> None:
