@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,10 @@ _EXAMPLES = (
 )
 
 
+PATIENCE = 1.5
+"""Seconds without a word after which a stage shows that it is alive."""
+
+
 class Terminal:
     """Progress on stderr: a bar with rate and time left for whatever takes longer than a moment."""
 
@@ -29,25 +34,33 @@ class Terminal:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar from the first thing that is told on; one that only moves, where nothing is told for `PATIENCE` seconds:
+        sources list their records before the first of them is read."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         rate = TextColumn("{task.fields[rate]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
         bar = Progress(*columns, console=Console(stderr=True))
-        jobs: list[TaskID] = []
+        job = bar.add_task(name, total=None, rate="", start=False)
+        waiting = Timer(PATIENCE, bar.start)
+        waiting.daemon = True
+        waiting.start()
 
         def update(done: int, total: int) -> None:
-            if not jobs:  # nothing is drawn for a stage that had nothing to do
+            if not bar.tasks[0].started:  # nothing is drawn for a stage that had nothing to do
+                waiting.cancel()
+                bar.start_task(job)
                 bar.start()
-                jobs.append(bar.add_task(name, total=total, rate=""))
             speed = bar.tasks[0].speed
-            bar.update(jobs[0], completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
+            bar.update(job, completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
 
         try:
             yield update
         finally:
-            if jobs:
+            waiting.cancel()
+            waiting.join()
+            if bar.live.is_started:
                 bar.stop()
 
     def say(self, text: str) -> None:

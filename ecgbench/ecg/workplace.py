@@ -231,12 +231,12 @@ def _read_journal(path: Path, identity: str) -> tuple[Progressed, int]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines):
             try:
-                items = json.loads(line) if line.endswith(b"\n") else None
+                items: list[Any] = json.loads(line) if line.endswith(b"\n") else []
             except ValueError:
                 break
             if number == 0 and items != ["identity", identity]:
                 break
-            if number and not (isinstance(items, list) and items and items[-1][0] == "done"):
+            if number and not (items and items[-1][0] == "done"):
                 break
             if number:
                 _replay(state, items)

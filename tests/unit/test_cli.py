@@ -222,7 +222,7 @@ def changed(where: str, *changes: tuple[str, str]) -> str:
 
 
 CANNOT_RUN = {
-    "tasks/a-table.yaml": ("superclass", [("labels98.csv", "absent.csv")], ["unknown label table 'absent.csv'"]),
+    "tasks/a-table.yaml": ("superclass", [("labels98.csv", "absent.csv")], ["there is no label table 'absent.csv'"]),
     "tasks/a-metric.yaml": (
         "superclass",
         [("[accuracy, macro_auroc]", "[accuracy, f1, f2]")],
@@ -244,7 +244,7 @@ CANNOT_RUN = {
         ["labels98.csv has no column 'absent'"],
     ),
     "tasks/a-bank.yaml": ("retrieval98", [("labels98.csv", "torn.csv")], ["torn.csv lacks the column label_ja"]),
-    "registry/datasets/a-table.yaml": ("ptbxl", [("labels98.csv", "absent.csv")], ["unknown label table 'absent.csv'"]),
+    "registry/datasets/a-table.yaml": ("ptbxl", [("labels98.csv", "absent.csv")], ["there is no label table 'absent.csv'"]),
     "registry/datasets/a-column.yaml": (
         "ptbxl",
         [("label_column: scp", "label_column: absent")],
