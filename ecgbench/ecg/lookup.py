@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ def find_record(spec: str, record: str) -> Found:
         stored = to_store(raw.leads, raw.rate)
     except DamagedRecordError as error:
         raise EcgbenchError(f"record '{record}' of {spec} is damaged: {error}.") from None
+    entry = replace(entry, source_sha256=entry.source_sha256 or raw.source_sha256)
     recording = _as_recording(entry, stored.counts, stored.lead_mask, card.name)
     return Found(recording, f"{card.name} version {card.version}", card.labels, card.public)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.recording import LEADS, Entry, RawEcg
+from ecgbench.ecg.sources.code_grammar import refuse_aliases, refuse_unknown
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.sources.synth98 import Synth98
 from ecgbench.ecg.sources.synth98.request import read_request
@@ -18,6 +19,8 @@ class SynthSource:
     def __init__(
         self, argument: str | None, card: DatasetCard, bank: LabelBank, options: SourceOptions = DEFAULT
     ) -> None:
+        refuse_aliases(card.name, "id", options)
+        refuse_unknown(card.name, options)
         self.request = read_request(argument, card.params)
         self.counts = bank.column("n_test")
         self.generator = Synth98(

@@ -188,14 +188,13 @@ class Cinc:
 
 
 def _hash_record(record: Path) -> str | None:
-    """sha256 over the header's and the signal's bytes; None where a file is missing."""
-    digest = hashlib.sha256()
-    endings = [ending for ending in SIGNALS if record.with_name(record.name + ending).is_file()]
-    if not endings or not record.with_name(record.name + ".hea").is_file():
+    """sha256 over the header's and the signal's bytes; None where a file is missing or may not be read."""
+    header, *signals = (record.with_name(record.name + ending) for ending in (".hea", *SIGNALS))
+    signal = next((path for path in signals if path.is_file()), signals[0])
+    try:
+        return hashlib.sha256(header.read_bytes() + signal.read_bytes()).hexdigest()
+    except OSError:
         return None
-    for ending in (".hea", endings[0]):
-        digest.update(record.with_name(record.name + ending).read_bytes())
-    return digest.hexdigest()
 
 
 class _Tally:

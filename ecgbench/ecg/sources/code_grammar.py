@@ -132,3 +132,11 @@ def refuse_aliases(source: str, column: str, options: SourceOptions) -> None:
             f"--aliases {options.aliases} has no use for {source}, which carries codes and no wordings: leave it out, or "
             f"give a label table of your own whose column {column} names the codes."
         )
+
+
+def refuse_unknown(source: str, options: SourceOptions) -> None:
+    """EcgbenchError where it is said what becomes of unknown wordings, of a source whose codes are a closed list."""
+    if options.unknown is not None:
+        raise EcgbenchError(
+            f"--unknown {options.unknown} has no use for {source}, whose codes are a closed list: leave it out."
+        )

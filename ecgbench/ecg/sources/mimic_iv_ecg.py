@@ -1,7 +1,8 @@
 """MIMIC-IV-ECG in its official layout (Gow et al. 2023): findings from the machine's statements, by exact wording.
 
 record_list.csv has a row for each recording, machine_measurements.csv one for each recording's report of up to 18
-statements. Both are read a row at a time; no time, date or measurement is kept.
+statements. Both are read a row at a time; no time, date or measurement is kept. A record's statements are kept only where
+their wording is known: of a text that nobody has read before, no one can say whom it names. `unknown: keep` keeps all.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from ecgbench.findings import LabelBank, label_bank
 RECORDS = "record_list.csv"
 REPORTS = "machine_measurements.csv"
 REPORT_COLUMNS = tuple(f"report_{number}" for number in range(18))
+SEVERAL = 5
+"""Patients whose ECGs a wording must stand in for a store's manifest to tell it."""
 
 
 def wording_key(statement: str) -> str:
@@ -102,27 +105,30 @@ class MimicIvEcg:
                 not_fetched += 1
                 continue
             without_report += study not in reports
-            codes = reports.pop(study, ())
+            said = reports.pop(study, ())
             patient = patients.setdefault(subject, subject)
-            entries.append(Entry(study, patient, "", reader.findings(codes), codes=codes, origin=path))
+            reader.tally(said, patient)
+            codes = said if self.options.unknown == "keep" else reader.known(said)
+            entries.append(Entry(study, patient, "", reader.findings(said), codes=codes, origin=path))
         self._remarks = {
             "recordings_not_fetched": not_fetched,
             "recordings_without_report": without_report,
             "reports_read": in_reports,
             "records_with_findings": sum(bool(entry.findings) for entry in entries),
-            **reader.remarks(entries),
+            **reader.remarks(),
         }
-        if self.options.unknown == "error" and self._remarks["statements_not_matched"]:
-            raise self._unknown()
+        if self.options.unknown == "error" and reader.unknown:
+            raise self._unknown(reader.unknown)
         return entries
 
     def _meanings(self) -> dict[str, tuple[str, ...]]:
         """Wording -> findings: the label table's names, the shipped wordings, the user's aliases, the last winning."""
         shipped = read_aliases(self.wordings, label_bank(self.wordings_labels)).meanings
-        meanings = {
-            wording: tuple(label for label in labels if label in self.bank) for wording, labels in shipped.items()
-        }
-        meanings = {**vocabulary_of(self.bank).meanings, **{w: labels for w, labels in meanings.items() if labels}}
+        meanings = dict(vocabulary_of(self.bank).meanings)
+        for wording, labels in shipped.items():
+            known = tuple(label for label in labels if label in self.bank)
+            if known or not labels:  # none on purpose: it says nothing that any label says
+                meanings[wording] = known
         if self.options.aliases is not None:
             meanings |= read_aliases(self.options.aliases, self.bank).meanings
         return {wording_key(wording): labels for wording, labels in meanings.items()}
@@ -158,11 +164,10 @@ class MimicIvEcg:
     def _fault(self, name: str, line: int, what: str) -> EcgbenchError:
         return EcgbenchError(f"{self.folder / name}, line {line}: {what}; fetch the file again.")
 
-    def _unknown(self) -> EcgbenchError:
-        frequent = self._remarks["most_frequent_not_matched"]
-        told = ", ".join(f"'{wording}' ({count})" for wording, count in frequent.items())
+    def _unknown(self, unknown: Counter[str]) -> EcgbenchError:
+        told = ", ".join(f"'{wording}' ({count})" for wording, count in unknown.most_common(MOST_SHOWN))
         return EcgbenchError(
-            f"{self._remarks['wordings_not_matched']} wordings of the machine's statements mean no finding of the label "
+            f"{len(unknown)} wordings of the machine's statements mean no finding of the label "
             f"table, the most frequent: {told}; give them a label, or - to drop them, in a CSV with the columns wording "
             "and label (--aliases FILE), or leave out --unknown error."
         )
@@ -178,10 +183,10 @@ class MimicIvEcg:
         record = self.folder / entry.origin
         digest = hashlib.sha256()
         for ending in (".hea", ".dat"):
-            path = record.with_name(record.name + ending)
-            if not path.is_file():
-                raise DamagedRecordError(f"{entry.origin}{ending} is missing")
-            digest.update(path.read_bytes())
+            try:
+                digest.update(record.with_name(record.name + ending).read_bytes())
+            except OSError:
+                raise DamagedRecordError(f"{entry.origin}{ending} is missing") from None
         return replace(read_wfdb_fast(record), source_sha256=digest.hexdigest())
 
 
@@ -195,6 +200,9 @@ class _Statements:
         self.meanings = meanings
         self.composites = composites
         self.bank = bank
+        self.statements = 0
+        self.unknown: Counter[str] = Counter()
+        self._patients: dict[str, set[str]] = {}
         self._same: dict[str, str] = {}
         self._meaning: dict[str, tuple[str, ...] | None] = {}
         self._findings: dict[frozenset[str], tuple[str, ...]] = {}
@@ -217,15 +225,25 @@ class _Statements:
             self._findings[said] = self.bank.in_order((said | whole) - parts)
         return self._findings[said]
 
-    def remarks(self, entries: list[Entry]) -> dict[str, Any]:
-        counts = Counter(statement for entry in entries for statement in entry.codes)
-        unknown: Counter[str] = Counter()
-        for statement, count in counts.items():
+    def known(self, statements: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(statement for statement in statements if self.meaning(statement) is not None)
+
+    def tally(self, statements: tuple[str, ...], patient: str) -> None:
+        """Count the statements of one record, the unknown ones by their wording and patient."""
+        self.statements += len(statements)
+        for statement in statements:
             if self.meaning(statement) is None:
-                unknown[wording_key(statement)] += count
+                wording = wording_key(statement)
+                self.unknown[wording] += 1
+                patients = self._patients.setdefault(wording, set())
+                if len(patients) < SEVERAL:
+                    patients.add(patient)
+
+    def remarks(self) -> dict[str, Any]:
+        several = Counter({w: count for w, count in self.unknown.items() if len(self._patients[w]) >= SEVERAL})
         return {
-            "statements": counts.total(),
-            "statements_not_matched": unknown.total(),
-            "wordings_not_matched": len(unknown),
-            "most_frequent_not_matched": dict(unknown.most_common(MOST_SHOWN)),
+            "statements": self.statements,
+            "statements_not_matched": self.unknown.total(),
+            "wordings_not_matched": len(self.unknown),
+            "most_frequent_not_matched": dict(several.most_common(MOST_SHOWN)),
         }

@@ -27,7 +27,7 @@ from ecgbench.cards import DatasetCard
 from ecgbench.ecg.formats.wfdb_file import LEAD_OF
 from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
-from ecgbench.ecg.sources.code_grammar import Beats, Rhythm, Rules, mitbih_term, refuse_aliases
+from ecgbench.ecg.sources.code_grammar import Beats, Rhythm, Rules, mitbih_term, refuse_aliases, refuse_unknown
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import LabelBank
@@ -79,7 +79,7 @@ def window_statements(
     spans = [(first, name) for first, name in annotations.rhythms if first < end]
     under: dict[str, int] = {}
     for (first, name), (until, _) in pairwise([*spans, (end, "")]):
-        if until > begin:
+        if until > max(begin, first):  # else it is over before the window, or another begins where it does
             under[name] = under.get(name, 0) + sum(first <= sample < until for sample, _ in beats[low:high])
     return WindowStatements(frozenset(units), dict(Counter(symbol for _, symbol in beats[low:high])), under)
 
@@ -94,6 +94,7 @@ class MitBih:
             raise EcgbenchError("the source mitbih needs its folder: write mitbih:PATH, the folder that holds 100.hea.")
         column = card.label_column or "mitbih"
         refuse_aliases("mitbih", column, options)
+        refuse_unknown("mitbih", options)
         self.folder = source_path(argument)
         if not self.folder.is_dir():
             raise EcgbenchError(f"mitbih:{argument}: there is no folder '{self.folder}'.")

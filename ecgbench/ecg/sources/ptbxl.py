@@ -11,14 +11,15 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ecgbench.cards import DatasetCard
-from ecgbench.ecg.formats.wfdb_file import read_wfdb
+from ecgbench.ecg.formats.wfdb_plain import read_wfdb_fast
 from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
-from ecgbench.ecg.sources.code_grammar import refuse_aliases
+from ecgbench.ecg.sources.code_grammar import refuse_aliases, refuse_unknown
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.sources.ptbxl_statements import STATEMENTS, StatementLabeller
 from ecgbench.ecg.sources.scp_grammar import ScpLabeller, Statements
@@ -52,6 +53,7 @@ class PtbXl:
         self.statements: str | None = card.params.get("statements")
         self.column = card.label_column or ("code" if self.statements else "scp")
         refuse_aliases(card.name, self.column, options)
+        refuse_unknown(card.name, options)
         if not self.folder.is_dir():
             raise EcgbenchError(f"{card.name}:{argument}: there is no folder '{self.folder}'.")
         needed = [(DATABASE, Path.is_file), ("records500", Path.is_dir)]
@@ -148,29 +150,28 @@ class PtbXl:
         if not file.name or file.is_absolute() or ".." in file.parts:
             raise ValueError(f"filename_hr is '{file}'; valid is a path in the folder, as records500/00000/00001_hr")
         stadiums = tuple(s for s in (row["infarction_stadium1"], row["infarction_stadium2"]) if s)
-        record = self.folder / file
         return Entry(
             record=row["ecg_id"],
             patient=str(int(patient)),
             split=SPLIT_OF_FOLD[int(fold)],
             findings=findings_of(Statements(codes, row["heart_axis"], stadiums)),
-            source_sha256=_hash_record(record),
             age=min(age, OVER_89) if age is not None else None,
             sex=SEX.get(row["sex"]),
             site=row["site"].removesuffix(".0") or None,
             report=row["report"] or None,
             codes=tuple(f"{code}={likelihood:g}" for code, likelihood in codes.items()),
-            origin=record,
+            origin=self.folder / file,
         )
 
     def load(self, entry: Entry) -> RawEcg:
-        """DamagedRecordError as `read_wfdb`."""
+        """DamagedRecordError as `read_wfdb_fast`; the hash is over the bytes of header and signal file."""
         if not isinstance(entry.origin, Path):
             raise TypeError(f"entry {entry.record} does not come from this source")
-        if not entry.source_sha256:
+        digest = _hash_record(entry.origin)
+        if digest is None:
             file = entry.origin.relative_to(self.folder).as_posix()  # reasons are published, a user's folders are not
             raise DamagedRecordError(f"{file}.hea or {file}.dat is missing")
-        return read_wfdb(entry.origin)
+        return replace(read_wfdb_fast(entry.origin), source_sha256=digest)
 
 
 def _number(row: dict[str, str], column: str) -> float:
@@ -191,12 +192,12 @@ def _likelihoods(cell: str) -> dict[str, float]:
         raise ValueError(f"scp_codes is \"{cell[:60]}\"; valid is as {{'NORM': 100.0, 'SR': 0.0}}") from None
 
 
-def _hash_record(record: Path) -> str:
-    """sha256 over the header's and the signal's bytes; '' where a file is missing (the build counts it as damaged)."""
+def _hash_record(record: Path) -> str | None:
+    """sha256 over the header's and the signal's bytes; None where a file is missing or may not be read."""
     digest = hashlib.sha256()
-    for suffix in (".hea", ".dat"):
-        path = record.with_name(record.name + suffix)
-        if not path.is_file():
-            return ""
-        digest.update(path.read_bytes())
+    try:
+        for ending in (".hea", ".dat"):
+            digest.update(record.with_name(record.name + ending).read_bytes())
+    except OSError:
+        return None
     return digest.hexdigest()

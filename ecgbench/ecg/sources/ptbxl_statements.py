@@ -41,14 +41,16 @@ def statement_classes(path: Path, chosen: str) -> dict[str, str]:
         raise EcgbenchError(f"'{path}' is missing; PTB-XL's official layout has it: fetch it again.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EcgbenchError(f"'{path}' cannot be read as CSV ({type(error).__name__}): fetch it again.") from None
-    code = next(iter(rows[0])) if rows else ""  # the first column, of the codes, has no name
-    missing = [column for column in (member, name) if column and (not rows or column not in rows[0])]
-    if missing or not rows:
-        raise EcgbenchError(f"'{path}' lacks the column {' and '.join(missing) or 'names'}: fetch it again.")
+    if not rows:
+        raise EcgbenchError(f"'{path}' holds no statement: fetch it again.")
+    code = next(iter(rows[0]))  # the first column, of the codes, has no name
+    missing = [column for column in (member, name) if column and column not in rows[0]]
+    if missing:
+        raise EcgbenchError(f"'{path}' lacks the column {' and '.join(missing)}: fetch it again.")
     classes = {}
     for row in rows:
         inside = not member or (row[member] or "").strip() in ("1", "1.0")
-        classes[row[code]] = ((row[name] or "") if name else row[code]) if inside else ""
+        classes[row[code]] = ((row[name] or "").strip() if name else row[code]) if inside else ""
     return classes
 
 
