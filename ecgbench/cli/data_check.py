@@ -11,6 +11,8 @@ from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecgbench.ecg.quality.report import Noted, Quality
     from ecgbench.ecg.store import Store
 
@@ -19,6 +21,8 @@ EPILOG = (
 )
 
 EXAMPLES = 3
+EXAMPLES_WIDTH = 64
+"""Columns of a terminal that the examples of a check may take; the first one is shown whatever its width."""
 LEAKS_TOLD = 20
 
 
@@ -43,8 +47,8 @@ def check(
     folder = source_path(source)
     crossing = patients_in_two_splits(folder) if (folder / "manifest.json").is_file() else []
     if crossing:  # such a store cannot be opened; this is all that there is to say of it
-        typer.echo(json.dumps(_crossing(source, crossing), ensure_ascii=False, indent=2) if as_json
-                   else _crossing_text(source, crossing))  # fmt: skip
+        typer.echo(json.dumps(_crossing(folder, crossing), ensure_ascii=False, indent=2) if as_json
+                   else _crossing_text(source, crossing, list_records))  # fmt: skip
         raise typer.Exit(1)
     terminal = Terminal()
     with terminal.stage(f"Building the store of {source}") as progress:
@@ -85,7 +89,7 @@ def heading(store: Store, quality: Quality) -> str:
 
 
 def check_table(quality: Quality) -> str:
-    """A row for each check: how many records, their share, the first three."""
+    """A row for each check: how many records, their share, the first ones."""
     from ecgbench.ecg.quality.checks import CHECKS
 
     rows = []
@@ -109,11 +113,16 @@ def _percent(value: float) -> str:
 
 
 def _examples(notes: list[Noted]) -> str:
-    shown = "; ".join(f"{note.record} ({_short(note.text)})" for note in notes[:EXAMPLES])
-    return shown or "—"
+    """As many of the first three as fit."""
+    from wcwidth import wcswidth
+
+    told = [f"{note.record} ({_short(note.text)})" for note in notes[:EXAMPLES]]
+    while len(told) > 1 and wcswidth("; ".join(told)) > EXAMPLES_WIDTH:
+        told.pop()
+    return "; ".join(told) or "—"
 
 
-def _short(text: str, most: int = 48) -> str:
+def _short(text: str, most: int = 52) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -142,7 +151,7 @@ def record_table(quality: Quality) -> str:
 
 def verdict(quality: Quality) -> str:
     if not quality.leaking:
-        return "No leak: no recording stands in two splits, and no patient does."
+        return "No leak found: no patient stands in two splits, and no recording does under two names."
     shown = [f"LEAK: {leak}." for leak in quality.leaks[:LEAKS_TOLD]]
     if len(quality.leaks) > LEAKS_TOLD:
         shown.append(f"LEAK: {len(quality.leaks) - LEAKS_TOLD} more; --records lists all their records.")
@@ -185,14 +194,26 @@ def _noted(note: Noted) -> dict[str, Any]:
     return {"record": note.record, "split": note.split or None, "text": note.text, "measured": note.measured}
 
 
-def _crossing(source: str, notes: list[Noted]) -> dict[str, Any]:
-    patients = {note.measured["patient"]: note.text for note in notes}
-    return {"folder": source, "leak": True, "leaks": list(patients.values()), "found": [_noted(n) for n in notes]}
+def _crossing(folder: Path, notes: list[Noted]) -> dict[str, Any]:
+    """The same keys as `as_document` has, as far as a store that cannot be opened can tell."""
+    from ecgbench.ecg.quality.checks import CHECKS
+
+    about = next(check for check in CHECKS if check.id == "patient-leak")
+    found = [_noted(note) for note in notes]
+    told = {"id": about.id, "title": about.title, "meaning": about.meaning, "records": len(notes), "found": found}
+    return {"folder": str(folder), "leak": True, "leaks": _patients(notes), "checks": [told]}
 
 
-def _crossing_text(source: str, notes: list[Noted]) -> str:
-    sentences = list(dict.fromkeys(note.text for note in notes))
+def _patients(notes: list[Noted]) -> list[str]:
+    return list(dict.fromkeys(note.text for note in notes))
+
+
+def _crossing_text(source: str, notes: list[Noted], list_records: bool) -> str:
+    sentences = _patients(notes)
     shown = [f"LEAK: {sentence}." for sentence in sentences[:LEAKS_TOLD]]
     if len(sentences) > LEAKS_TOLD:
-        shown.append(f"LEAK: {len(sentences) - LEAKS_TOLD} patients more.")
+        more = len(sentences) - LEAKS_TOLD
+        shown.append(f"LEAK: {more} more {'patient' if more == 1 else 'patients'}; --records lists all their records.")
+    if list_records:
+        shown.insert(0, table(["record", "split", "what"], [[n.record, n.split, n.text] for n in notes]) + "\n")
     return "\n".join([*shown, f"The store '{source}' cannot be opened for this: build it again."])

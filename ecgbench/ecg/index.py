@@ -89,6 +89,11 @@ def write_index(
         row = state.rows[number]
         return names.record(entries[row.entry], row.start)
 
+    def across(copy: int, original: int) -> dict[str, str]:
+        one, other = entries[state.rows[copy].entry], entries[state.rows[original].entry]
+        apart = [what for what in ("patient", "split") if getattr(one, what) != getattr(other, what)]
+        return {"of_another": " and ".join(apart)} if apart else {}
+
     def hashed() -> Iterator[tuple[str, Entry, Row]]:
         for entry, row, _ in told:
             yield identifying(names.record(entry, row.start), ids), entry, row
@@ -113,7 +118,10 @@ def write_index(
             {"record": names.record(entries[d.entry], d.start), "reason": names.reason(d.reason, entries[d.entry])}
             for d in state.damaged
         ],
-        duplicates=[{"record": name(copy), "same_as": name(original)} for copy, original in dropped.items()],
+        duplicates=[
+            {"record": name(copy), "same_as": name(original), **across(copy, original)}
+            for copy, original in dropped.items()
+        ],
         clipped_records=sum(row.clipped for _, row, _ in told),
         resampled_records=sum(row.resampled for _, row, _ in told),
         public=card.public,

@@ -1,8 +1,9 @@
 """Splits dealt out where a source has none: by patient, stratified over findings, the same for the same records and seed.
 
 Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, by the package iterative-stratification) puts groups of
-records into ten folds with as even a share of every finding as the groups allow; eight folds train, one validates, one
-tests. A group is a patient or, split by site, a site with all patients who were ever there.
+records into ten folds with as even a share of every finding as the groups allow; one tests, one validates, the others
+train. Which ones do is chosen so that as many findings as can stand in all three: a finding of three patients is in three
+of the ten. A group is a patient or, split by site, a site with all patients who were ever there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -60,18 +62,19 @@ def _joined(patient_of: np.ndarray, sites: list[str], patients: int) -> np.ndarr
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    names = sorted(set(sites))
-    site_of = np.array([names.index(site) for site in sites]) + patients
+    names = {name: place for place, name in enumerate(sorted(set(sites)))}
+    site_of = np.array([names[site] for site in sites]) + patients
     nodes = patients + len(names)
     links = coo_array((np.ones(len(sites)), (patient_of, site_of)), shape=(nodes, nodes))
     return np.asarray(connected_components(links, directed=False)[1][:patients])
 
 
 def _findings_by_group(entries: Sequence[Entry], groups: np.ndarray) -> np.ndarray:
-    """bool (groups, findings + 1): which findings a group has; the last column stands for none at all."""
+    """bool (groups, findings + 1): which findings a group has; the last column stands for none at all. Two columns at
+    least, which is what makes it multilabel."""
     names = sorted({finding for entry in entries for finding in entry.findings})
     column = {name: place for place, name in enumerate(names)}
-    held = np.zeros((int(groups.max()) + 1, len(names) + 1), bool)
+    held = np.zeros((int(groups.max()) + 1, max(2, len(names) + 1)), bool)
     for entry, group in zip(entries, groups, strict=True):
         held[group, [column[finding] for finding in entry.findings]] = True
     held[:, -1] = ~held.any(axis=1)
@@ -90,7 +93,20 @@ def _dealt(held: np.ndarray, seed: int, by: SplitBy) -> list[str]:
             "yourself."
         )
     maker = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-    split_of = np.full(len(held), "train", dtype="<U10")
     made = [rows for _, rows in maker.split(np.zeros((len(held), 1)), held.astype(int))]
-    split_of[made[-2]], split_of[made[-1]] = "validation", "test"
+    validation, test = _held_out(np.stack([held[rows].any(axis=0) for rows in made]))
+    split_of = np.full(len(held), "train", dtype="<U10")
+    split_of[made[validation]], split_of[made[test]] = "validation", "test"
     return [str(split) for split in split_of]
+
+
+def _held_out(present: np.ndarray) -> tuple[int, int]:
+    """The folds that validate and test: of all pairs the first one with the most findings in all three splits; among
+    these, in the test split. `present`: bool (folds, findings)."""
+    folds = present.sum(axis=0)
+
+    def reached(pair: tuple[int, int]) -> tuple[int, int]:
+        validation, test = present[pair[0]], present[pair[1]]
+        return int((validation & test & (folds > 2)).sum()), int((test & (folds > 1)).sum())
+
+    return max(permutations(range(len(present)), 2), key=reached)

@@ -38,13 +38,14 @@ def derive_limb_leads(leads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     full = dict(leads)
     if "I" in full and "II" in full:
         one, two = full["I"], full["II"]
-        for name, derived in (
-            ("III", two - one),
-            ("aVR", -(one + two) / 2),
-            ("aVL", one - two / 2),
-            ("aVF", two - one / 2),
-        ):
-            full.setdefault(name, derived)
+        with np.errstate(invalid="ignore"):  # infinite samples are refused later, by name
+            for name, derived in (
+                ("III", two - one),
+                ("aVR", -(one + two) / 2),
+                ("aVL", one - two / 2),
+                ("aVF", two - one / 2),
+            ):
+                full.setdefault(name, derived)
     return full
 
 

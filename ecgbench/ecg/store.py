@@ -26,7 +26,8 @@ WINDOW_MARK = "@"
 
 
 class Manifest(BaseModel):
-    """What a store says of itself. `damaged` and `duplicates` are source records that did not enter it; `remarks` is
+    """What a store says of itself. `damaged` and `duplicates` are source records that did not enter it (`of_another`:
+    patient, split, or both, than the record that stayed); `remarks` is
     what its source had to say of them and no part of the data hash (stores built before there were any have none). `ids`:
     whether record and patient ids are the source's own (`public` data; `kept` private ones) or under a keyed hash."""
 

@@ -50,10 +50,10 @@ def wrong_unit(batch: Batch) -> list[Remark]:
     for place in np.flatnonzero(((largest > 0) & (largest < SMALL_RECORD)) | huge | cut):
         row, microvolts = int(batch.rows[place]), float(largest[place])
         measured = {"largest_lead_uv": microvolts, "at_store_limit": round(float(share[place].mean()), 4)}
-        if microvolts < SMALL_RECORD:
-            text = f"the largest lead has {microvolts:g} µV: about 1000 times too small?"
-        elif cut[place]:
+        if cut[place]:
             text = f"{share[place].mean():.0%} of the samples at the store's limit: about 1000 times too large?"
+        elif microvolts < SMALL_RECORD:
+            text = f"the largest lead has {microvolts:g} µV: about 1000 times too small?"
         else:
             text = f"the largest lead has {microvolts / 1000:.1f} mV: 100 times too large?"
         remarks.append(Remark(row, text, measured))

@@ -46,8 +46,8 @@ CHECKS = (
     Check("clipped", "cut off by the store", "beyond ±32.767 mV, which is all that a store holds"),
     Check("einthoven", "limb leads at odds", "Einthoven's and Goldberger's identities do not hold: limb leads mixed up, not "
           "recorded at one time, or harmed one by one"),
-    Check("inverted-lead-I", "lead I upside down", "a suspicion: the arm electrodes may have been swapped; dextrocardia is the "
-          "other explanation"),
+    Check("inverted-lead-I", "lead I upside down", "a suspicion: the arm electrodes may have been swapped; where V6 points down "
+          "too, dextrocardia or a large lateral infarction is likelier"),
     Check("repeated-lead", "one signal in two leads", "a lead was copied in place of another"),
     Check("short", "shorter than 10 s", "the rest is padding"),
     Check("damaged", "not readable, left out", "these records did not enter the store"),

@@ -33,6 +33,7 @@ ST_T_WINDOW = slice(190, 390)
 T_WINDOW = slice(210, 390)
 """Of a beat's 400 samples: -240 to -70 ms, -110 to -64, -60 to 70, 80 to 480, 120 to 480."""
 
+_END = 10
 _STEEP = 5
 _SMOOTHED = 40
 _APART = 151
@@ -42,8 +43,9 @@ FEWEST_BEATS = 3
 
 @dataclass(frozen=True)
 class LeadOne:
-    """The averaged beat's P, QRS and T in lead I, µV from the PQ segment: the larger way for P and T, highest plus lowest
-    for QRS. `like`: correlation of P, QRS and ST-T with the lead `to`, None where neither V6 nor V5 is live."""
+    """The averaged beat's P, QRS and T in lead I, µV, P from the ends of its window, the others from the PQ segment: the
+    larger way for P and T, highest plus lowest for QRS. `like`: correlation of P, QRS and ST-T with the lead `to`, None
+    where neither V6 nor V5 is live."""
 
     p: float
     qrs: float
@@ -102,7 +104,9 @@ def lead_one(beat: np.ndarray, live: np.ndarray) -> LeadOne:
         p, qrs, st_t = (_alike(one[part], beat[to][part]) for part in (P_WINDOW, QRS_WINDOW, ST_T_WINDOW))
         like, to_qrs = (p, qrs, st_t), _net(beat[to][QRS_WINDOW])
     name = "" if to is None else LEADS[COMPARED[to]]
-    return LeadOne(_larger(one[P_WINDOW]), _net(one[QRS_WINDOW]), _larger(one[T_WINDOW]), like, name, to_qrs)
+    return LeadOne(
+        _larger(_from_its_ends(one[P_WINDOW])), _net(one[QRS_WINDOW]), _larger(one[T_WINDOW]), like, name, to_qrs
+    )
 
 
 def inverted_lead_one(batch: Batch) -> list[Remark]:
@@ -135,6 +139,12 @@ def _measured(found: LeadOne) -> dict[str, object]:
         "compared_with": found.to or None,
         "likeness": [round(value, 2) for value in found.like] if found.like else None,
     }
+
+
+def _from_its_ends(wave: np.ndarray) -> np.ndarray:
+    """A wave from the level at the ends of its window: where PR is short, a P wave reaches into the PQ segment, and nothing
+    can be measured from there."""
+    return np.asarray(wave - (np.median(wave[:_END]) + np.median(wave[-_END:])) / 2)
 
 
 def _larger(wave: np.ndarray) -> float:

@@ -21,6 +21,10 @@ Progress = Callable[[int, int], None]
 """Called with (records done, records in all)."""
 
 
+TOLD = 3
+"""Other records that are named beside one that has copies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """What is said of one record, in the store or left out of it (then without a split)."""
@@ -71,9 +75,7 @@ def check_store(store: Store, progress: Progress | None = None) -> Quality:
         if progress:
             progress(done, len(store))
     found["damaged"] = [Noted(item["record"], "", item["reason"]) for item in store.manifest.damaged]
-    found["left-out-copy"] = [
-        Noted(item["record"], "", f"the same as {item['same_as']}") for item in store.manifest.duplicates
-    ]
+    found["left-out-copy"] = [Noted(item["record"], "", _same_as(item)) for item in store.manifest.duplicates]
     leaks = []
     for copies in copies_in(store, hashes):
         name, notes = _copies(store, copies)
@@ -89,6 +91,11 @@ def check_store(store: Store, progress: Progress | None = None) -> Quality:
     )
 
 
+def _same_as(item: dict[str, str]) -> str:
+    other = item.get("of_another")
+    return f"the same as {item['same_as']}" + (f", which is of another {other}" if other else "")
+
+
 def _copies(store: Store, copies: Copies) -> tuple[str, list[Noted]]:
     """Under which check a group of copies falls, and a note for each of its records."""
     rows = store.records.iloc[list(copies.rows)]
@@ -98,20 +105,23 @@ def _copies(store: Store, copies: Copies) -> tuple[str, list[Noted]]:
         name = "leak"
     notes = []
     for place, record in enumerate(records):
-        others = [other for other in records if other != record]
-        told = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        others = [other for other in records[: TOLD + 1] if other != record][:TOLD]
+        more = len(records) - 1 - len(others)
+        told = ", ".join(others) + (f" and {more} more" if more else "")
         notes.append(
             Noted(
                 record,
                 splits[place],
                 f"with {told}: {copies.how}",
-                {"with": others[:3], "copies": len(records), "how": copies.how},
+                {"with": others, "copies": len(records), "how": copies.how},
             )
         )
     return name, notes
 
 
 def _leak_sentence(notes: list[Noted], copies: Copies) -> str:
-    shown = ", ".join(f"{note.record} ({note.split})" for note in notes[:4])
+    first = {note.split: note for note in reversed(notes)}
+    shown = sorted(notes, key=lambda note: note is not first[note.split])[:4]  # one of each split before the others
+    told = ", ".join(f"{note.record} ({note.split})" for note in shown)
     more = f" and {len(notes) - 4} more" if len(notes) > 4 else ""
-    return f"one recording in {' and '.join(sorted({note.split for note in notes}))}: {shown}{more}; {copies.how}"
+    return f"one recording in {' and '.join(sorted(first))}: {told}{more}; {copies.how}"
