@@ -137,7 +137,8 @@ def test_of_equal_signals_the_most_held_out_stays(
     build_store(card, source, tmp_path / "store")
     store = open_store(tmp_path / "store")
     lost = ({first, second} - {kept}).pop()
-    assert store.manifest.duplicates == [{"record": lost, "same_as": kept}]
+    of_another = {} if kept == "r0" else {"of_another": "patient and split"}
+    assert store.manifest.duplicates == [{"record": lost, "same_as": kept, **of_another}]
     assert set(store.records["record"]) == {f"r{i}" for i in range(6)} - {lost}
     np.testing.assert_allclose(store[len(store) - 1].signal, source.signals["r5"], atol=0.00051)
 
