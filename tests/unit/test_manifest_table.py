@@ -17,10 +17,11 @@ from ecgbench.errors import EcgbenchError
 ENCODINGS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp932": "cp932", "utf-16": "UTF-16"}
 
 
-# Left out: NUL, which is refused, and six characters that cp932 takes and gives back as others.
+# Left out: NUL, which is refused, six characters that cp932 takes and gives back as others, and those that Python has
+# for bytes that cp932 leaves undefined.
 CHARACTERS = st.one_of(
     st.sampled_from('ab0,;"\t\n\r\\\'| =-'), st.sampled_from("男女心房細動ブロックﾌﾞﾛ、；　髙﨑①Ⅱ～－"),
-    st.characters(codec="cp932", exclude_characters="\0¢£¬‖−〜"),
+    st.characters(codec="cp932", exclude_characters="\0¢£¬‖−〜\x80\uf8f0\uf8f1\uf8f2\uf8f3"),
 )  # fmt: skip
 CELLS = st.text(CHARACTERS, max_size=8)
 TABLES = st.integers(1, 4).flatmap(
@@ -47,21 +48,20 @@ def fault(tmp_path: Path, data: bytes) -> str:
 @settings(max_examples=150, deadline=None)
 @given(
     rows=TABLES, encoding=st.sampled_from(sorted(ENCODINGS)), delimiter=st.sampled_from(",\t"),
-    quoting=st.sampled_from((csv.QUOTE_MINIMAL, csv.QUOTE_ALL)), end=st.sampled_from(("\r\n", "\n")),
+    written=st.sampled_from(((csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\r\n"), (csv.QUOTE_ALL, "\n"))),
 )  # fmt: skip
-@example(rows=[['改行\nと\r\n"引用"', "002"]], encoding="cp932", delimiter="\t", quoting=csv.QUOTE_MINIMAL, end="\r\n")
+@example(rows=[['改行\nと\r\n"引用"', "002"]], encoding="cp932", delimiter="\t", written=(csv.QUOTE_MINIMAL, "\r\n"))
 def test_any_table_comes_back(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[list[str]],
     encoding: str,
     delimiter: str,
-    quoting: int,
-    end: str,
+    written: tuple[int, str],
 ) -> None:
     header = [f"列{place}" for place in range(len(rows[0]))]
     header[-1] += "所見と患者ＩＤの欄"  # enough of Japanese to tell cp932 by, as every such table has
     path = tmp_path_factory.getbasetemp() / "any.csv"
-    path.write_bytes(as_excel([header, *rows], encoding, delimiter, quoting, end))
+    path.write_bytes(as_excel([header, *rows], encoding, delimiter, *written))
     full = [(number, tuple(row)) for number, row in enumerate(rows, start=2) if any(cell.strip() for cell in row)]
     if not full:
         with pytest.raises(EcgbenchError, match="no rows below"):
@@ -122,8 +122,6 @@ def test_empty_files(tmp_path: Path, data: bytes) -> None:
 def test_headers(tmp_path: Path) -> None:
     assert "FILE has no header" in fault(tmp_path, b",,\r\n1,2,3\r\n")
     assert "FILE has a header and no rows" in fault(tmp_path, b"a,b\r\n,\r\n\r\n")
-    assert "row 1: the column '所見' stands there twice" in fault(tmp_path, "所見,a,所見 \r\n1,2,3\r\n".encode())
-    assert "is an Excel workbook" in fault(tmp_path, b"PK\x03\x04 and so on")
     (tmp_path / "list.csv").unlink()
     with pytest.raises(EcgbenchError, match=r"cannot be read: No such file"):
         read_table(tmp_path / "list.csv")
@@ -133,7 +131,10 @@ def test_ragged_rows(tmp_path: Path) -> None:
     told = fault(tmp_path, 'ファイル,所見\r\n"a\nb",頻脈\r\n\r\nc\r\n'.encode("cp932"))
     assert "FILE, row 4: it has 1 cells, the header has 2: the last columns are missing" in told and "ファイル" in told
     told = fault(tmp_path, "ファイル,所見\r\na,頻脈,徐脈\r\n".encode())
-    assert "row 2: it has 3 cells, the header has 2: quote a cell that holds a comma" in told and "column 所見" in told
+    assert (
+        "row 2: it has 3 cells, the header has 2: row 1 must name every column, and a cell that holds a comma" in told
+        and "column 所見" in told
+    )
 
 
 def test_broken_quotes(tmp_path: Path) -> None:
@@ -156,6 +157,20 @@ def test_rows_and_columns_that_excel_adds_or_leaves_out(tmp_path: Path) -> None:
     path.write_text(short + "\n", encoding="utf-8")
     assert read_table(path).rows[-1].cells == ("1", "2", "")
     assert "FILE, row 33: it has 2 cells" in fault(tmp_path, short.encode())
+
+
+@pytest.mark.parametrize("encoding", ("cp932", "utf-8-sig", "utf-16"))
+def test_the_mark_of_the_end_that_older_systems_write_is_no_row(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("患者,所見\n1,頻脈\n\x1a", encoding=encoding)
+    assert [row.cells for row in read_table(path).rows] == [("1", "頻脈")]
+
+
+def test_two_columns_of_one_name_are_no_fault_of_the_table(tmp_path: Path) -> None:
+    """Only where they mean something is it one: see the columns."""
+    path = tmp_path / "list.csv"
+    path.write_text("備考,所見,備考\n1,頻脈,2\n", encoding="cp932")
+    assert read_table(path).header == ("備考", "所見", "備考")
 
 
 def test_the_header_line_decides_the_delimiter(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from ecgbench.errors import EcgbenchError, near_names
 from ecgbench.findings import LabelBank
 
 HEADER = ("wording", "label", "count", "nearest", "nearest_name")
-DROPPED = "-"
+DROPPED = ("-", "ー")
+"""The second one is what the key of the first one writes in Japanese."""
+
 _NAMES = {"wording": ("wording", "表記", "所見"), "label": ("label", "label id", "label_id", "ラベル", "ラベルID")}
 
 
@@ -42,7 +44,7 @@ def read_aliases(path: Path, bank: LabelBank) -> Aliases:
             raise table.fault(row, place["wording"], "it is empty; every label needs the wording that it stands for")
         if not label.strip():
             continue
-        meaning = () if fold(label) == DROPPED else _labels(table, row, place["label"], own, bank)
+        meaning = () if fold(label) in DROPPED else _labels(table, row, place["label"], own, bank)
         if meanings.setdefault(wording, meaning) != meaning:
             what = (
                 f"{shown(row.cells[place['wording']])} has another label in row {first[wording]}; keep one of the rows"

@@ -27,13 +27,20 @@ SPLITS = {
 }
 UNITS: dict[str, Unit] = {fold("mV"): "mV", fold("uV"): "uV", fold("µV"): "uV", fold("V"): "V"}
 _SHORTENED = re.compile(r"[0-9]+([.,][0-9]+)?E[+-][0-9]+", re.IGNORECASE)
+_QUOTED = re.compile(r'="([^"]*)"')
+"""How other programs keep Excel from taking the zeros off an id."""
+
+_MADE_A_DATE = re.compile(r"[0-9]{1,2}月[0-9]{1,2}日")
 _EXCEL_FAULT = re.compile(r"#[A-Z/0]+[!?]?|#+", re.IGNORECASE)
+_LIKE_A_DATE = re.compile(r"[0-9]{4}|[0-9][^0-9]+[0-9]")
 _AGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:歳|才|y|years)?")
 
 
 def an_id(cell: str) -> str:
     """A patient or record id, one form for every width of its characters."""
     text = unicodedata.normalize("NFKC", cell).strip()
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted[1].strip() if quoted else text
     if not text:
         raise ValueError("it is empty; every row needs one")
     if _SHORTENED.fullmatch(text):
@@ -41,9 +48,25 @@ def an_id(cell: str) -> str:
             f"it is {shown(text)}, a number that Excel has shortened; format the column as text in Excel and put the "
             "ids in again"
         )
-    if _EXCEL_FAULT.fullmatch(text):
-        raise ValueError(f"it is {shown(text)}, Excel's mark of a fault; put the id in again")
+    if _MADE_A_DATE.fullmatch(text):
+        raise ValueError(
+            f"it is {shown(text)}, a date that Excel has made of it; format the column as text in Excel and put the ids "
+            "in again"
+        )
+    _refuse_fault(text, "the id")
     return text
+
+
+def a_site(cell: str) -> str | None:
+    """The name of a site, one form for every width of its characters; None of an empty cell."""
+    text = " ".join(unicodedata.normalize("NFKC", cell).split())
+    _refuse_fault(text, "the site")
+    return text or None
+
+
+def _refuse_fault(text: str, what: str) -> None:
+    if _EXCEL_FAULT.fullmatch(text):
+        raise ValueError(f"it is {shown(text)}, Excel's mark of a fault; put {what} in again")
 
 
 def a_split(cell: str) -> str:
@@ -60,6 +83,11 @@ def an_age(cell: str) -> float | None:
     if folded in NOT_STATED:
         return None
     found = _AGE.fullmatch(folded)
+    if not found and _LIKE_A_DATE.search(folded):  # not quoted: it may be a date of birth
+        raise ValueError(
+            f"it reads like a date; valid are years from 0 to {OLDEST}, as 65: format the column as a number in Excel "
+            "and put the ages in"
+        )
     if not found or float(found[1]) > OLDEST:
         raise ValueError(f"it is {shown(cell)}; valid are years from 0 to {OLDEST}, as 65, 65歳 or 0.5")
     years = float(found[1])

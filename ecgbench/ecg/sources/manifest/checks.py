@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 
 from ecgbench.ecg.recording import Entry
-from ecgbench.ecg.sources.manifest.rows import Origin, Rows
+from ecgbench.ecg.sources.manifest.rows import Origin, Rows, is_file
 from ecgbench.ecg.sources.manifest.table import Row
 from ecgbench.errors import EcgbenchError
 
 
 def check_rows(rows: Rows, entries: list[Entry]) -> None:
-    """EcgbenchError for a file or record in two rows, splits that are given for some rows only, a patient in two
-    splits, and a table none of whose files is there. `entries`: one for each row, in order."""
+    """EcgbenchError for a file or record in two rows, a patient id with and without its zeros, splits that are given
+    for some rows only, a patient in two splits, and a table none of whose files is there. `entries`: one for each row,
+    in order."""
     pairs = list(zip(rows.table.rows, entries, strict=True))
     _check_one_each(rows, pairs)
+    _check_zeros(rows, pairs)
     _check_splits(rows, pairs)
     _check_files(rows, pairs)
 
@@ -40,6 +42,21 @@ def _check_one_each(rows: Rows, pairs: list[tuple[Row, Entry]]) -> None:
             raise rows.table.fault(row, column, f"the same record stands in row {first} already; give each its own")
 
 
+def _check_zeros(rows: Rows, pairs: list[tuple[Row, Entry]]) -> None:
+    """One patient under two ids could stand in two splits."""
+    written: dict[tuple[str | None, str], tuple[str, int]] = {}
+    for row, entry in pairs:
+        if entry.patient.isdecimal():
+            number = (entry.site, entry.patient.lstrip("0"))
+            first, at = written.setdefault(number, (entry.patient, row.number))
+            if first != entry.patient:
+                what = (
+                    f"it is the id of row {at} but for zeros in front, which Excel takes off; format the column as text "
+                    "in Excel and write the id in one way"
+                )
+                raise rows.table.fault(row, rows.columns["patient"], what)
+
+
 def _check_splits(rows: Rows, pairs: list[tuple[Row, Entry]]) -> None:
     if "split" not in rows.columns:
         return
@@ -58,7 +75,7 @@ def _check_splits(rows: Rows, pairs: list[tuple[Row, Entry]]) -> None:
 
 
 def _check_files(rows: Rows, pairs: list[tuple[Row, Entry]]) -> None:
-    if not any(origin_of(entry).path.is_file() for _, entry in pairs):
+    if not any(is_file(origin_of(entry).path) for _, entry in pairs):
         row, entry = pairs[0]
         raise EcgbenchError(
             f"{rows.table.path}: not one of its {len(pairs)} files is there; that of row {row.number} is looked for as "

@@ -18,11 +18,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     "findings": ("所見", "心電図所見", "ラベル", "findings", "finding", "labels", "label"),
     "report": ("レポート", "報告", "報告書", "report"),
     "split": ("分割", "データ分割", "split"),
-    "age": ("年齢", "age"),
+    "age": ("年齢", "年齢(歳)", "age"),
     "sex": ("性別", "sex", "gender"),
     "site": ("施設", "施設名", "病院", "病院名", "site", "hospital"),
     "record": ("記録ID", "記録番号", "記録_ID", "記録", "record", "record id", "record_id", "recordid", "ecg_id"),
-    "rate": ("サンプリング周波数", "サンプリングレート", "rate", "sampling rate", "sampling_rate"),
+    "rate": (
+        "サンプリング周波数", "サンプリング周波数(Hz)", "サンプリングレート", "rate", "sampling rate", "sampling_rate",
+    ),
     "unit": ("単位", "unit"),
     "leads": ("誘導", "leads"),
 }  # fmt: skip

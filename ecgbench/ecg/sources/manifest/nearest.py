@@ -16,6 +16,30 @@ _LONGEST = 80
 """Characters of a wording that are compared: nobody's name of a finding is longer."""
 
 _ABBREVIATION = re.compile("[a-z]{2,6}")
+_IN_FULL = {
+    **dict.fromkeys(("af", "afib"), "心房細動"),
+    **dict.fromkeys(("afl", "aflutter"), "心房粗動"),
+    **dict.fromkeys(("pvc", "vpc", "ves"), "心室期外収縮"),
+    **dict.fromkeys(("pac", "apc", "svpc", "sves", "心房性期外収縮"), "上室期外収縮"),
+    **dict.fromkeys(("svt", "psvt"), "上室頻拍"),
+    **dict.fromkeys(("crbbb", "rbbb"), "完全右脚ブロック"),
+    **dict.fromkeys(("clbbb", "lbbb"), "完全左脚ブロック"),
+    **dict.fromkeys(("irbbb", "icrbbb"), "不完全右脚ブロック"),
+    **dict.fromkeys(("lafb", "lah"), "左脚前枝ブロック"),
+    **dict.fromkeys(("lpfb", "lph"), "左脚後枝ブロック"),
+    **dict.fromkeys(("wnl", "nsr", "異常なし"), "正常範囲"),
+    "avb": "房室ブロック",
+    "lvh": "左室肥大",
+    "rvh": "右室肥大",
+    "lad": "左軸偏位",
+    "rad": "右軸偏位",
+    "vt": "心室頻拍",
+    "prwp": "R波増高不良",
+    "poorr": "R波増高不良",
+    "pm": "ペースメーカー",
+}
+"""What Japanese readers of ECGs write for short, and the name in full that it is compared as too."""
+_SHORT = re.compile("[a-z]+|心房性期外収縮|異常なし")
 
 
 class Nearest:
@@ -30,10 +54,11 @@ class Nearest:
     def of(self, wording: str) -> str | None:
         """The label id with the most similar name, the first of equals; None where none is similar."""
         wanted = _bare(wording)[:_LONGEST]
-        by_name = _best(wanted, self._forms, LEAST_ALIKE)
-        initials = self._initials if _ABBREVIATION.fullmatch(wanted) else []
-        by_initials = _best(wanted, initials, _LEAST_ALIKE_INITIALS)
-        return max(by_initials, by_name, key=lambda found: found[0])[1]
+        in_full = _SHORT.sub(lambda short: _bare(_IN_FULL.get(short[0], short[0])), wanted)
+        found = [_best(form, self._forms, LEAST_ALIKE) for form in dict.fromkeys((in_full, wanted))]
+        if _ABBREVIATION.fullmatch(wanted):
+            found.append(_best(wanted, self._initials, _LEAST_ALIKE_INITIALS))
+        return max(found, key=lambda each: each[0])[1]
 
 
 def _best(wanted: str, forms: list[tuple[str, str]], least: float) -> tuple[float, str | None]:

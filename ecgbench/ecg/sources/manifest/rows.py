@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from ecgbench.ecg.sources.manifest import cells
 from ecgbench.ecg.sources.manifest.table import Row, Table
 
 T = TypeVar("T")
+
+PLAIN = (".csv", ".tsv", ".txt", ".npy", ".npz", ".parquet")
+"""Extensions of files that do not say rate, unit and lead order themselves."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,14 @@ class Rows:
             findings=findings,
             age=self._read(row, "age", cells.an_age),
             sex=self._read(row, "sex", cells.a_sex),
-            site=" ".join(unicodedata.normalize("NFKC", self.text(row, "site")).split()) or None,
+            site=self._read(row, "site", cells.a_site),
             codes=codes,
             origin=Origin(self.file(row), self._layout(row)),
         )
 
     def written_path(self, row: Row) -> str:
-        """The path as it stands there, with `/`."""
-        written = self.text(row, "path").replace("\\", "/")
+        """The path as it stands there, with `/`; a backslash can be a ¥ where the table was written in Japan."""
+        written = self.text(row, "path").replace("\\", "/").replace("¥", "/")
         if not written:
             raise self.table.fault(row, self.columns["path"], "it is empty; every row needs the file of its recording")
         return written
@@ -65,7 +69,7 @@ class Rows:
         forms = dict.fromkeys((written, *(unicodedata.normalize(form, written) for form in ("NFC", "NFD"))))
         for form in forms:  # a file that came from a Mac can have its name in the other normal form
             for path in (folder / form, folder / f"{form}.hea"):
-                if path.is_file():
+                if is_file(path):
                     return path
         return folder / written
 
@@ -82,5 +86,12 @@ class Rows:
         try:
             return cells.a_layout(rate, unit, leads, self.layout)
         except ValueError as error:
+            if self.file(row).suffix.lower() not in PLAIN:
+                return self.layout  # the file has its own, and takes no notice of this one
             said = next(meaning for meaning in ("rate", "unit", "leads") if self.text(row, meaning))
             raise self.table.fault(row, self.columns[said], str(error)) from None
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False for a path that no system would take, where `Path.is_file` raises."""
+    return os.path.isfile(path)  # noqa: PTH113

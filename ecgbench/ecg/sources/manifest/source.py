@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ecgbench.cards import DatasetCard
+from ecgbench.ecg.formats.reason import published
+from ecgbench.ecg.formats.sniff import header_text, is_wfdb_header, signal_files
 from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.manifest.aliases import Aliases, read_aliases
 from ecgbench.ecg.sources.manifest.checks import check_rows, origin_of
 from ecgbench.ecg.sources.manifest.columns import find_columns
 from ecgbench.ecg.sources.manifest.findings import split_findings
-from ecgbench.ecg.sources.manifest.rows import Rows
+from ecgbench.ecg.sources.manifest.rows import PLAIN, Rows, is_file
 from ecgbench.ecg.sources.manifest.table import read_table
-from ecgbench.ecg.sources.manifest.unknown import Unknown, unknown_error
+from ecgbench.ecg.sources.manifest.unknown import Unknown, unknown_error, without_rare
 from ecgbench.ecg.sources.manifest.vocabulary import vocabulary_of
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_file, hash_of
 from ecgbench.findings import LabelBank
 
-_SIGNALS_OF = (".dat", ".mat")
-"""Beside a WFDB header."""
+_TABLE_WITHOUT_LAYOUT = "it is a table of samples, and neither its row nor an option says its rate, unit and leads"
 
 
 class Manifest:
@@ -58,7 +60,8 @@ class Manifest:
 
     def entries(self) -> list[Entry]:
         """One entry a row. EcgbenchError with row and column where the table cannot be understood, and for findings
-        that no label knows (unless `unknown` is drop or keep), then with an alias file written to the current folder."""
+        that no label knows (unless `unknown` is drop or keep), then with an alias file written to the current folder.
+        What is kept is what several patients have: the rest may be free text (all is kept where ids are)."""
         rows, options = self._rows, self.options
         aliases = read_aliases(options.aliases, self.bank) if options.aliases else Aliases({})
         vocabulary = vocabulary_of(self.bank).with_aliases(aliases.meanings)
@@ -74,11 +77,14 @@ class Manifest:
         check_rows(rows, entries)
         if unknown and options.unknown in (None, "error"):
             raise unknown_error(unknown, aliases, self.bank, self.argument, options.labels)
+        entries, rare = (entries, 0) if options.keep_ids else without_rare(entries)
         self._remarks = {
             "rows": len(entries),
+            "columns_read": sorted(rows.columns),
             "rows_without_findings": sum(not entry.findings for entry in entries),
             "unknown_findings": {
                 "are": options.unknown or "error", "wordings": len(unknown), "instances": sum(unknown.rows.values()),
+                "wordings_of_few_patients_left_out": rare,
             },
             "findings_dropped_by_aliases": dropped,
             "label_names_with_another_meaning": aliases.renamed,
@@ -91,17 +97,46 @@ class Manifest:
         return self._remarks
 
     def load(self, entry: Entry) -> RawEcg:
-        """DamagedRecordError where the file is not there; else as `read_file`."""
+        """As `read_file`; DamagedRecordError where the file is not there, and without names of files in its reason:
+        a hospital's files are named after patients. EcgbenchError only for a plain file that nothing is said of."""
         from ecgbench.ecg.formats.read import read_file
+        from ecgbench.ecg.formats.site_readers import site_readers
 
+        site_readers()  # one that cannot be imported is no fault of the file's
         origin = origin_of(entry)
-        if not origin.path.exists():
+        if not is_file(origin.path):
             raise DamagedRecordError("the file is not there")
-        return read_file(origin.path, origin.layout)
+        try:
+            return read_file(origin.path, origin.layout)
+        except DamagedRecordError as error:
+            reason = str(error)
+        except EcgbenchError as error:
+            if origin.layout is None and origin.path.suffix.lower() in PLAIN:
+                raise
+            reason = str(error) if origin.layout else _TABLE_WITHOUT_LAYOUT
+        raise DamagedRecordError(_without_names(reason, origin.path))
+
+
+def _without_names(reason: str, file: Path) -> str:
+    stem = re.escape(file.stem)
+    return re.sub(rf"(?<![A-Za-z0-9]){stem}(?![A-Za-z0-9])", "...", published(reason, file))
 
 
 def _stats(file: Path) -> list[list[int]]:
-    """Size and time of change of a file, and of what belongs to a WFDB header."""
-    beside = [file.with_suffix(suffix) for suffix in _SIGNALS_OF] if file.suffix == ".hea" else []
-    found = [path.stat() for path in (file, *beside) if path.exists()]
+    """Size and time of change of a file and, of a WFDB record, of its header and signal files."""
+    if not is_file(file):
+        return []
+    found = [path.stat() for path in sorted({file, *_record_of(file)}) if is_file(path)]
     return [[stat.st_size, stat.st_mtime_ns] for stat in found]
+
+
+def _record_of(file: Path) -> list[Path]:
+    """The files of the WFDB record that a file belongs to, none where there is no such record."""
+    header = file.with_suffix(".hea")
+    if not is_file(header):
+        return []
+    try:
+        text = header_text(header)
+    except OSError:
+        return []
+    return [header, *(header.parent / name for name in signal_files(text))] if is_wfdb_header(text) else []

@@ -17,8 +17,14 @@ _LONGEST_SHOWN = 40
 _EXCEL_BLOCK = 16
 """Excel saves text in blocks of so many rows, and leaves out the last columns of a block that are empty in all of it."""
 
+_MORE = "row 1 must name every column, and a cell that holds a comma or tab stands in quotes"
 _UNUSABLE = re.compile("[\0\udc80-\udcff]")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_END_OF_FILE = "\x1a"
+"""What a hospital's older systems put behind the last row."""
+
+_AS_CSV = "'CSV UTF-8 (Comma delimited)' ('CSV UTF-8 (コンマ区切り)')"
+"""What Excel calls the format to save in."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def read_table(path: Path) -> Table:
     """A CSV file in UTF-8 (with or without its mark), cp932 or UTF-16 with its mark; the header decides comma or tab.
 
     EcgbenchError, with row and column, for a byte that fits no encoding, a NUL, broken quotes, a row that has not as
-    many cells as the header, a column name that stands twice, and a file without a header or rows.
+    many cells as the header, and a file without a header or rows.
     """
     text, encoding = _text(path)
     delimiter = _delimiter(text)
@@ -58,9 +64,6 @@ def read_table(path: Path) -> Table:
         header = header[:-1]
     if not header:
         raise EcgbenchError(f"{path} has no header: its first row must name the columns, as file, patient, findings.")
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise EcgbenchError(f"{path}, row 1: the column {shown(twice)} stands there twice: rename or delete one.")
     rows = [row for row in lines if any(cell.strip() for cell in row.cells)]
     if not rows:
         raise EcgbenchError(f"{path} has a header and no rows below it.")
@@ -92,8 +95,9 @@ def _text(path: Path) -> tuple[str, str]:
     if not data.strip():
         raise EcgbenchError(f"{path} is empty: a CSV with a header and a row for each recording is needed.")
     if data.startswith(_WORKBOOKS):
-        raise EcgbenchError(f"{path} is an Excel workbook: save it in Excel as 'CSV UTF-8 (Comma delimited)'.")
-    return decode(data)
+        raise EcgbenchError(f"{path} is an Excel workbook: save it in Excel as {_AS_CSV}.")
+    text, encoding = decode(data)
+    return text.removesuffix(_END_OF_FILE), encoding
 
 
 def _delimiter(text: str) -> str:
@@ -137,14 +141,11 @@ def _refuse_unusable(path: Path, number: int, cells: list[str], header: list[str
             continue
         name = header[place] if number > 1 and place < len(header) else str(place + 1)
         if found[0] == "\0":
-            raise _fault(
-                path, number, name, "holds a NUL byte: save the file in Excel as 'CSV UTF-8 (Comma delimited)'"
-            )
+            raise _fault(path, number, name, f"holds a NUL byte: save the file in Excel as {_AS_CSV}")
         assert BAD.match(found[0])
         tried = {"UTF-8": "UTF-8", "cp932": "UTF-8 or cp932 (Shift_JIS)", "UTF-16": "UTF-16"}[encoding]
         byte = "bytes that are" if encoding == "UTF-16" else f"the byte 0x{ord(found[0]) - 0xDC00:02X}, which is"
-        what = f"holds {byte} not {tried}: correct the cell and save in Excel as 'CSV UTF-8 (Comma delimited)'"
-        raise _fault(path, number, name, what)
+        raise _fault(path, number, name, f"holds {byte} not {tried}: correct the cell and save in Excel as {_AS_CSV}")
 
 
 def _even(path: Path, header: tuple[str, ...], rows: list[Row], *, whole: bool) -> Iterator[Row]:
@@ -158,7 +159,7 @@ def _even(path: Path, header: tuple[str, ...], rows: list[Row], *, whole: bool) 
         if any(cell.strip() for cell in more) or (len(cells) < len(header) and not by_excel):
             raise EcgbenchError(
                 f"{path}, row {row.number}: it has {len(row.cells)} cells, the header has {len(header)}: "
-                f"{'quote a cell that holds a comma or tab' if more else 'the last columns are missing from it'} "
+                f"{_MORE if more else 'the last columns are missing from it'} "
                 f"(the last cell is of column {shown(header[min(len(row.cells), len(header)) - 1])[1:-1]})."
             )
         yield Row(row.number, cells + ("",) * (len(header) - len(cells)))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources.manifest.aliases import HEADER, Aliases, free_name
 from ecgbench.ecg.sources.manifest.nearest import Nearest
 from ecgbench.ecg.sources.manifest.table import shown, write_csv
 from ecgbench.ecg.sources.manifest.vocabulary import fold
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import MOST_LISTED, EcgbenchError
 from ecgbench.findings import LabelBank
 
-_MOST_TOLD = 10
 _MOST_COMPARED = 1000
 """Wordings whose nearest label is looked for: past that, the column holds prose and no findings."""
+
+FEWEST_PATIENTS = 3
+"""A wording of fewer may be text about one of them: it is no finding that a store should tell."""
 
 
 @dataclass
@@ -37,6 +40,17 @@ class Unknown:
         return len(self.rows)
 
 
+def without_rare(entries: list[Entry]) -> tuple[list[Entry], int]:
+    """The entries without codes that stand with fewer than `FEWEST_PATIENTS` patients, and how many wordings that is."""
+    patients: dict[str, set[str]] = {}
+    for entry in entries:
+        for code in entry.codes:
+            patients.setdefault(fold(code), set()).add(entry.patient)
+    rare = {wording for wording, who in patients.items() if len(who) < FEWEST_PATIENTS}
+    kept = [replace(entry, codes=tuple(code for code in entry.codes if fold(code) not in rare)) for entry in entries]
+    return kept, len(rare)
+
+
 def unknown_error(
     unknown: Unknown, aliases: Aliases, bank: LabelBank, argument: str, labels: str | None
 ) -> EcgbenchError:
@@ -46,9 +60,9 @@ def unknown_error(
     ordered = unknown.rows.most_common()
     near = {folded: nearest.of(unknown.written[folded]) for folded, _ in ordered[:_MOST_COMPARED]}
     listed = "; ".join(
-        _told(unknown.written[folded], rows, near[folded], bank) for folded, rows in ordered[:_MOST_TOLD]
+        _told(unknown.written[folded], rows, near[folded], bank) for folded, rows in ordered[:MOST_LISTED]
     )
-    more = f"; and {len(ordered) - _MOST_TOLD} more" if len(ordered) > _MOST_TOLD else ""
+    more = f"; and {len(ordered) - MOST_LISTED} more" if len(ordered) > MOST_LISTED else ""
     what = "1 finding is" if len(ordered) == 1 else f"{len(ordered)} findings are"
     typed = (
         shlex.quote(f"manifest:{argument}") + " --out STORE" + (f" --labels {shlex.quote(labels)}" if labels else "")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import LabelBank
@@ -24,6 +25,7 @@ _APART = re.compile(rf"(?<=[^\W{_JAPANESE}]) (?=[^\W{_JAPANESE}])")
 """The only spaces that count: between two words of a script that is written with spaces."""
 
 
+@lru_cache(1 << 14)
 def fold(text: str) -> str:
     """The form that is compared: NFKC, no letter case, white-space only where it keeps two words apart, a run of
     white-space with a line break in it as one line break. Idempotent."""
@@ -45,7 +47,7 @@ class Vocabulary:
 
     meanings: Mapping[str, tuple[str, ...]]
 
-    @property
+    @cached_property
     def separators(self) -> int:
         """The most separators that stand inside one wording."""
         return max((len(_SEPARATOR_FOLDED.findall(wording)) for wording in self.meanings), default=0)
