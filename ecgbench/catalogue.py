@@ -6,12 +6,12 @@ the package (`ecgbench/_data`, else beside the package in a checkout), then each
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TaskClass, TextCard, read_card
+from ecgbench.csv_table import read_table
 from ecgbench.errors import EcgbenchError, near_names, unknown_name
 
 FOLDERS: dict[type[Card], str] = {
@@ -87,16 +87,15 @@ def _completed(card: C) -> C:
     if not isinstance(card, TaskCard) or card.kind != "zero_shot" or card.classes:
         return card
     column = card.mappings["paper"]
-    path = table_path(card.labels)
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    if not rows or column not in rows[0]:
+    table = read_table(table_path(card.labels))
+    if column not in table.header:
         raise EcgbenchError(f"task card {card.path}: column: label table {card.labels} has no column '{column}'.")
     classes: dict[str, TaskClass] = {}
-    for row in rows:
-        value = row[column]
+    for row in table.rows:
+        cells = dict(zip(table.header, row.cells, strict=True))
+        value = cells[column]
         if value:
-            names = {language: row.get(f"{column}_{language}") or value for language in ("ja", "en")}
+            names = {language: cells.get(f"{column}_{language}") or value for language in ("ja", "en")}
             classes.setdefault(value, TaskClass.model_validate({"id": value, "value": value, "names": names}))
     if len(classes) < 2:
         raise EcgbenchError(f"task card {card.path}: column: '{column}' of {card.labels} names fewer than two classes.")

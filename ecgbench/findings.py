@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from ecgbench.catalogue import table_path
+from ecgbench.csv_table import read_table
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
 
@@ -72,28 +73,44 @@ class LabelBank:
 
 
 def read_label_table(path: Path) -> LabelBank:
-    """Read a label table: UTF-8 CSV with at least `id`, `label_en`, `label_ja`."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            rows = list(csv.DictReader(handle, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise EcgbenchError(f"label table {path} is not readable as CSV in UTF-8: {error}.") from None
-    missing = [c for c in ("id", "label_en", "label_ja") if not rows or c not in rows[0]]
+    """Read a label table, a CSV as Excel saves it, with at least `id`, `label_en`, `label_ja`. EcgbenchError, with row and
+    column, for a cell that cannot be understood and an id that stands twice."""
+    table = read_table(path)
+    twice = sorted({name for name in table.header if name and table.header.count(name) > 1})
+    if twice:
+        raise EcgbenchError(f"label table {path} has the column {twice[0]} twice: delete one.")
+    missing = [name for name in ("id", "label_en", "label_ja") if name not in table.header]
     if missing:
         raise EcgbenchError(f"label table {path} lacks the column {' and '.join(missing)}.")
     findings: list[Finding] = []
     seen: set[str] = set()
-    for line, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise EcgbenchError(f"label table {path}, line {line}: not as many cells as the header has.")
-        if not row["id"] or row["id"] in seen:
-            raise EcgbenchError(f"label table {path}, line {line}: id '{row['id']}' is empty or stands there twice.")
-        seen.add(row["id"])
-        findings.append(Finding(row["id"], {"en": row["label_en"], "ja": row["label_ja"]}, dict(row)))
+    place = table.header.index("id")
+    for row in table.rows:
+        cells = dict(zip(table.header, row.cells, strict=True))
+        fault = _fault_of_id(cells["id"], seen)
+        if fault:
+            raise table.fault(row, place, fault)
+        seen.add(cells["id"])
+        findings.append(Finding(cells["id"], {"en": cells["label_en"], "ja": cells["label_ja"]}, cells))
     return LabelBank(path.name, tuple(findings))
 
 
-@lru_cache
+def _fault_of_id(finding_id: str, seen: set[str]) -> str:
+    """What is wrong with an id, '' where nothing is. A store separates ids by `|`."""
+    if not finding_id.strip():
+        return "it is empty; every label needs an id"
+    if finding_id in seen:
+        return f"the id '{finding_id}' stands there twice"
+    if not re.fullmatch(r"[^\s|,;](?:[^\n\r|,;]*[^\s|,;])?", finding_id):
+        return f"'{finding_id}' is no id: one holds no comma, semicolon, | or line break, and no space at its ends"
+    return ""
+
+
 def label_bank(table: str = "labels98.csv") -> LabelBank:
     """The label bank of that name, from the shipped tables or an overlay."""
-    return read_label_table(table_path(table))
+    return _bank_of(table_path(table))
+
+
+@lru_cache
+def _bank_of(path: Path) -> LabelBank:
+    return read_label_table(path)

@@ -118,6 +118,8 @@ def _remarks(remarks: dict[str, Any]) -> list[str]:
     if remarks.get("formats"):
         lines.append("formats: " + ", ".join(f"{name} {count}" for name, count in sorted(remarks["formats"].items())))
     lines += [f"{what} ({count} records)" for what, count in sorted(remarks.get("treated", {}).items())]
+    if remarks.get("columns_read"):
+        lines.append(f"columns read: {', '.join(remarks['columns_read'])}; others were not")
     unknown = remarks.get("unknown_findings", {})
     if unknown.get("wordings"):
         lines.append(f"{unknown['instances']} findings of {unknown['wordings']} unknown wordings: {unknown['are']}")

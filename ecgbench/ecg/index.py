@@ -21,6 +21,8 @@ INDEX_COLUMNS = (
     "record", "patient", "split", "labels", "age", "sex", "site", "report", "lead_mask", "valid_samples", "position",
     "source_sha256", "codes",
 )  # fmt: skip
+TELLING = 4
+"""Characters of an id from which it is taken out of a sentence; a patient 1 would take the 1 out of V1."""
 OLDEST_TOLD = 90.0
 """Years; a higher age of a patient whose data are not public is kept as this (few live so long: an age alone names them)."""
 
@@ -47,7 +49,8 @@ class Names:
         if not self.pseudonyms:
             return reason
         stem = Path(entry.record.replace("\\", "/")).stem
-        for told in sorted({entry.record, entry.patient, stem} - {""}, key=len, reverse=True):
+        told_ids = {entry.record, entry.patient, stem}
+        for told in sorted((each for each in told_ids if len(each) >= TELLING), key=len, reverse=True):
             reason = reason.replace(told, "…")
         return reason
 

@@ -23,20 +23,28 @@ def test_the_98_findings_in_the_papers_order() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (HEADER.encode() + b"a,A,\xff,\n", "not readable as CSV in UTF-8"),
-        (HEADER.encode() + b'a,"A,x,\n', "not readable as CSV"),
-        (HEADER.encode() + b"a,A\n", "line 2: not as many cells"),
-        (HEADER.encode() + b"a,A,x,,y\n", "line 2: not as many cells"),
-        (HEADER.encode() + b"a,A,x,\na,B,y,\n", "line 3: id 'a' is empty or stands there twice"),
-        (HEADER.encode() + b",A,x,\n", "line 2: id '' is empty"),
+        (HEADER.encode() + b"a,A,\xff,\n", "row 2, column label_ja: holds the byte 0xFF"),
+        (HEADER.encode() + b'a,"A,x,\n', "row 2: its quotes are broken"),
+        (HEADER.encode() + b"a,A\n", "row 2: it has 2 cells, the header has 4"),
+        (HEADER.encode() + b"a,A,x,,y\n", "row 2: it has 5 cells, the header has 4"),
+        (HEADER.encode() + b"a,A,x,\na,B,y,\n", "row 3, column id: the id 'a' stands there twice"),
+        (HEADER.encode() + b",A,x,\n", "row 2, column id: it is empty"),
+        (HEADER.encode() + b"a|b,A,x,\n", r"row 2, column id: 'a\|b' is no id"),
+        (HEADER.encode() + b"a ,A,x,\n", "'a ' is no id"),
+        (b"id,label_en,label_en,label_ja\na,A,A,x\n", "has the column label_en twice"),
         (b"id,label_en\na,A\n", "lacks the column label_ja"),
-        (b"", "lacks the column"),
+        (b"", "is empty: a CSV with a header and rows"),
     ],
 )
 def test_a_table_that_is_not_right_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "labels.csv").write_bytes(data)
     with pytest.raises(EcgbenchError, match=message):
         read_label_table(tmp_path / "labels.csv")
+
+
+def test_a_table_saved_by_excel_in_japan_is_read(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("id,label_en,label_ja\r\naf,AF,心房細動\r\n,,\r\n".encode("cp932"))
+    assert read_label_table(tmp_path / "labels.csv")["af"].names == {"en": "AF", "ja": "心房細動"}
 
 
 def test_a_column_that_is_not_there_is_said() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ecgbench.csv_table import write_csv
 from ecgbench.ecg.sources import open_source
 from ecgbench.ecg.sources.manifest.aliases import Aliases, free_name, read_aliases
-from ecgbench.ecg.sources.manifest.table import write_csv
 from ecgbench.ecg.sources.manifest.unknown import Unknown, unknown_error
 from ecgbench.ecg.sources.options import SourceOptions
 from ecgbench.errors import EcgbenchError

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecgbench.csv_table import read_table
 from ecgbench.ecg.formats.layout import PlainLayout
 from ecgbench.ecg.recording import LEADS
 from ecgbench.ecg.sources.manifest import cells
 from ecgbench.ecg.sources.manifest.columns import find_columns
-from ecgbench.ecg.sources.manifest.table import read_table
 from ecgbench.errors import EcgbenchError
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgbench.ecg.sources.manifest.decoding import BAD, decode
-from ecgbench.ecg.sources.manifest.table import read_table
+from ecgbench.csv_decoding import BAD, decode
+from ecgbench.csv_table import read_table
 from ecgbench.errors import EcgbenchError
 
 HEAD = "ファイル,患者ＩＤ,所見と心電図の報告\r\n"

@@ -270,9 +270,7 @@ OWN = SourceOptions(labels="labels-mine.csv")
 def own_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The hospital's own 12 labels, in an overlay."""
     monkeypatch.setenv("ECGBENCH_PATH", str(made.overlay(tmp_path / "overlay")))
-    label_bank.cache_clear()
     yield
-    label_bank.cache_clear()
 
 
 @pytest.mark.parametrize(("encoding", "delimiter"), (("cp932", ","), ("utf-8-sig", "\t"), ("utf-16", "\t")))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ecgbench.ecg.sources.manifest.decoding import decode
-from ecgbench.ecg.sources.manifest.table import read_table, shown, write_csv
+from ecgbench.csv_decoding import decode
+from ecgbench.csv_table import read_table, shown, write_csv
 from ecgbench.errors import EcgbenchError
 
 ENCODINGS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp932": "cp932", "utf-16": "UTF-16"}

@@ -67,7 +67,6 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mine(hospital: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    label_bank.cache_clear()
     monkeypatch.setenv("ECGBENCH_PATH", f"{hospital / 'mine'}:{OVERLAY}")
     monkeypatch.chdir(tmp_path)
     return hospital

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgbench.csv_table import Row, Table, read_table, shown
 from ecgbench.ecg.sources.manifest.columns import find_columns
 from ecgbench.ecg.sources.manifest.findings import split_findings
-from ecgbench.ecg.sources.manifest.table import Row, Table, read_table, shown
 from ecgbench.ecg.sources.manifest.vocabulary import Vocabulary, fold, vocabulary_of
 from ecgbench.errors import EcgbenchError, near_names
 from ecgbench.findings import LabelBank

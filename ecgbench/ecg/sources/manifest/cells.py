@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ecgbench.csv_table import shown
 from ecgbench.ecg.formats.layout import PlainLayout, Unit
 from ecgbench.ecg.formats.leads import standard_lead
 from ecgbench.ecg.recording import LEADS
-from ecgbench.ecg.sources.manifest.table import shown
 from ecgbench.ecg.sources.manifest.vocabulary import fold
 
 OLDEST = 120

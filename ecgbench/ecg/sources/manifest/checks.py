@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from ecgbench.csv_table import Row
 from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources.manifest.rows import Origin, Rows, is_file
-from ecgbench.ecg.sources.manifest.table import Row
 from ecgbench.errors import EcgbenchError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecgbench.ecg.sources.manifest.table import Table, shown
+from ecgbench.csv_table import Table, shown
 from ecgbench.ecg.sources.manifest.vocabulary import fold
 from ecgbench.errors import EcgbenchError
 

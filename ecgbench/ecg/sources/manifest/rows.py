@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ecgbench.csv_table import Row, Table
 from ecgbench.ecg.formats.layout import PlainLayout
 from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources.manifest import cells
-from ecgbench.ecg.sources.manifest.table import Row, Table
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.cards import DatasetCard
+from ecgbench.csv_table import read_table
 from ecgbench.ecg.formats.reason import published
 from ecgbench.ecg.formats.sniff import header_text, is_wfdb_header, signal_files
 from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
@@ -17,7 +18,6 @@ from ecgbench.ecg.sources.manifest.checks import check_rows, origin_of
 from ecgbench.ecg.sources.manifest.columns import find_columns
 from ecgbench.ecg.sources.manifest.findings import split_findings
 from ecgbench.ecg.sources.manifest.rows import PLAIN, Rows, is_file
-from ecgbench.ecg.sources.manifest.table import read_table
 from ecgbench.ecg.sources.manifest.unknown import Unknown, unknown_error, without_rare
 from ecgbench.ecg.sources.manifest.vocabulary import vocabulary_of
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions

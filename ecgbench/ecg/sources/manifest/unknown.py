@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ecgbench.csv_table import shown, write_csv
 from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources.manifest.aliases import HEADER, Aliases, free_name
 from ecgbench.ecg.sources.manifest.nearest import Nearest
-from ecgbench.ecg.sources.manifest.table import shown, write_csv
 from ecgbench.ecg.sources.manifest.vocabulary import fold
 from ecgbench.errors import MOST_LISTED, EcgbenchError
 from ecgbench.findings import LabelBank

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgbench.ecg.sources.manifest.decoding import BAD, decode
+from ecgbench.csv_decoding import BAD, decode
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import atomic_path
 
@@ -93,7 +93,7 @@ def _text(path: Path) -> tuple[str, str]:
     except OSError as error:
         raise EcgbenchError(f"{path} cannot be read: {error.strerror}.") from None
     if not data.strip():
-        raise EcgbenchError(f"{path} is empty: a CSV with a header and a row for each recording is needed.")
+        raise EcgbenchError(f"{path} is empty: a CSV with a header and rows below it is needed.")
     if data.startswith(_WORKBOOKS):
         raise EcgbenchError(f"{path} is an Excel workbook: save it in Excel as {_AS_CSV}.")
     text, encoding = decode(data)
