@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import gcd
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ MIN_SECONDS = 5
 MARGIN_SECONDS = 1
 """Read on either side of a window of a longer recording, so that the resampling filter meets no edge."""
 CLIP = 32767
+LARGEST_RATIO = 10_000
 
 Window = Literal["first", "middle", "all"]
 """Which 10 s of a longer recording."""
@@ -51,14 +52,14 @@ def derive_limb_leads(leads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def resample(signal: np.ndarray, rate: float, target: int) -> np.ndarray:
     """Band-limited resampling along the last axis by a polyphase filter (no slicing or linear interpolation: they
-    alias). The rate may be fractional to a thousandth of a Hz."""
+    alias). The ratio of the rates is exact where it is one of whole numbers up to `LARGEST_RATIO`; else it is the nearest
+    such: 10 s are then right to a thousandth of a second, and no odd rate asks for an endless filter."""
     if rate == target:
         return signal
     from scipy.signal import resample_poly
 
-    up, down = target * 1000, round(rate * 1000)
-    factor = gcd(up, down)
-    return np.asarray(resample_poly(signal, up // factor, down // factor, axis=-1, padtype="line"))
+    ratio = (Fraction(target) / Fraction(rate).limit_denominator(1000)).limit_denominator(LARGEST_RATIO)
+    return np.asarray(resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line"))
 
 
 def window_starts(samples: int, rate: float, window: Window) -> tuple[float, ...]:
@@ -86,7 +87,8 @@ def to_store(leads: Mapping[str, np.ndarray], rate: float, start: float = 0.0) -
     if not np.isfinite(stacked).all():
         raise DamagedRecordError("it holds NaN or infinite samples")
     at_store_rate = _resampled_window(stacked, rate, start)
-    scaled = np.rint(at_store_rate * COUNTS_PER_MV)
+    with np.errstate(over="ignore"):  # what is beyond all voltages is clipped, and said
+        scaled = np.rint(at_store_rate * COUNTS_PER_MV)
     counts = np.zeros((len(LEADS), STORE_SAMPLES), np.int16)
     rows = [LEADS.index(lead) for lead in present]
     counts[rows, : scaled.shape[1]] = np.clip(scaled, -CLIP, CLIP).astype(np.int16)

@@ -172,3 +172,28 @@ def test_einthoven_holds_in_a_real_record(ptbxl_folder: Path) -> None:
     assert rate == 500 and set(leads) == set(LEADS)
     np.testing.assert_allclose(leads["I"] + leads["III"], leads["II"], atol=0.0021)
     np.testing.assert_allclose(leads["aVF"], (leads["II"] + leads["III"]) / 2, atol=0.0021)
+
+
+@pytest.mark.parametrize(
+    "rate", [20.0, 125.0, 128.0, 250.0, 257.0, 360.0, 499.999, 976.5625, 999.999, 5000.001, 20000.001, 99999.9]
+)
+def test_any_rate_is_resampled_in_little_time_and_right(rate: float) -> None:
+    """A slow wave comes out as itself, whatever the rate; an odd one asked for a filter of 4e8 taps once."""
+    import time
+
+    started = time.process_time()
+    at = np.arange(round(10 * rate)) / rate
+    out = resample(np.sin(2 * np.pi * 1.5 * at), rate, 500)
+    expected = np.sin(2 * np.pi * 1.5 * np.arange(len(out)) / 500)
+    assert abs(len(out) - 5000) <= 1
+    assert np.abs(out - expected)[100:-100].max() < 0.01
+    assert time.process_time() - started < 5
+
+
+def test_common_rates_are_exact_ratios() -> None:
+    from scipy.signal import resample_poly
+
+    wave = np.random.default_rng(0).normal(size=3600)
+    assert np.array_equal(resample(wave, 360, 500), resample_poly(wave, 25, 18, padtype="line"))
+    assert np.array_equal(resample(wave, 250, 500), resample_poly(wave, 2, 1, padtype="line"))
+    assert np.array_equal(resample(wave, 500, 100), resample_poly(wave, 1, 5, padtype="line"))

@@ -47,11 +47,11 @@ def without_calibration(leads: Mapping[str, np.ndarray], rate: float) -> Cut:
     from an artefact. A limb lead that is computed from others may instead show what follows from their pulses.
     DamagedRecordError where nothing but calibration is left.
     """
-    stacked = np.stack(list(leads.values()))
-    flat = max(2, round(SHORTEST * rate) // 2)
-    ends = [stacked[:, :flat], stacked[:, : -flat - 1 : -1]]
+    flat, values = max(2, round(SHORTEST * rate) // 2), list(leads.values())
+    ends = [np.stack([samples[cut] for samples in values]) for cut in (slice(flat), slice(-1, -flat - 1, -1))]
     if not any(_near(end, end[:, :1]).all() for end in ends):  # nearly every ECG ends here
         return Cut(leads)
+    stacked = np.stack(values)
     alive = np.ptp(stacked, axis=1) > 0
     if alive.sum() < 2:
         return Cut(leads)
@@ -99,7 +99,7 @@ def _train(offset: np.ndarray, shape: np.ndarray, rate: float) -> int:
         return 0
     # The rest that borders on the ECG ends where it is less still than the rest before the pulse was: within the wider
     # tolerance lie the first samples of many an ECG too.
-    stillness = np.abs(offset[:, last_rest]).max() + 1e-9
+    stillness = 1.5 * np.abs(offset[:, last_rest]).max() + 1e-9
     livelier = np.flatnonzero((np.abs(offset[:, end:until]) > stillness).any(axis=0))
     return end + int(livelier[0]) if livelier.size else until
 

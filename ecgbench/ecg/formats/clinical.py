@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ecgbench.ecg.formats.guard import allowance, limits
 from ecgbench.ecg.formats.leads import Channel, choose_leads
 from ecgbench.ecg.formats.reason import published
 from ecgbench.ecg.formats.stated_age import stated_age
+from ecgbench.ecg.formats.xml_text import in_known_encoding
 from ecgbench.ecg.recording import DamagedRecordError, RawEcg
 
 PARSER = {
@@ -25,6 +28,7 @@ PARSER = {
     "EDF": ("edf", "EDFParser"),
 }
 """Format -> module and class in ecgdatakit.parsing.parsers; called by name, so that no loose sniffer claims a file."""
+XML = ("HL7 aECG", "GE MUSE XML", "Philips Sierra XML")
 MV_PER_UNIT = {"nV": 1e-6, "uV": 1e-3, "mV": 1.0, "V": 1e3}
 SEX = {"M": "male", "F": "female"}
 
@@ -57,28 +61,30 @@ def read_clinical(path: Path, kind: str, size: int) -> RawEcg:
     reader = parser(kind)  # imported before the limits: what an import costs is not the file's fault
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with np.errstate(all="ignore"), limits(*allowance(size)):
-            record = _parse(reader, path, kind)
+        with np.errstate(all="ignore"), limits(*allowance(size)), _known_to_the_library(path, kind) as file:
+            record = reader.parse(file)
             remarks = _heed([str(warning.message) for warning in caught])
             leads, rate, left_out = choose_leads(_channels(record, kind))
-            age = stated_age(kind, path)
-    return RawEcg(
-        leads, rate, age=age, sex=SEX.get(record.patient.sex), format=kind, remarks=(*remarks, *left_out)
-    )  # fmt: skip
+            age, sex = stated_age(kind, path), SEX.get(record.patient.sex)
+    return RawEcg(leads, rate, age=age, sex=sex, format=kind, remarks=(*remarks, *left_out))
 
 
-def _parse(reader: Any, path: Path, kind: str) -> Any:
+@contextmanager
+def _known_to_the_library(path: Path, kind: str) -> Iterator[Path]:
+    """The file for the library; DamagedRecordError in place of whatever a damaged one leads it to."""
     from ecgdatakit.exceptions import ECGDataKitError
 
+    file = path
     try:
-        return reader.parse(path)
-    except MemoryError:
+        with in_known_encoding(path) if kind in XML else nullcontext(path) as file:
+            yield file
+    except (DamagedRecordError, MemoryError):
         raise
     except ECGDataKitError as error:  # composed by the library, of lead names and counts
-        raise DamagedRecordError(f"{kind}: {published(str(error), path)}") from None
+        raise DamagedRecordError(f"{kind}: {published(str(error), file)}") from None
     except OSError as error:
         raise DamagedRecordError(f"{kind}: {error.strerror or type(error).__name__}") from None
-    except Exception as error:  # whatever a damaged file leads the library to; its words may be the file's
+    except Exception as error:  # its words may be the file's
         raise DamagedRecordError(f"{kind}: it cannot be decoded ({type(error).__name__})") from None
 
 

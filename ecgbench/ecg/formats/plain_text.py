@@ -11,7 +11,7 @@ import numpy as np
 from ecgbench.ecg.formats.plain import Table
 from ecgbench.ecg.recording import DamagedRecordError
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 
 

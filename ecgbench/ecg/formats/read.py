@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from ecgbench.ecg.recording import DamagedRecordError, RawEcg
 from ecgbench.errors import EcgbenchError
 
 PLAIN = ("NPY", "NPZ", "Parquet", "text table")
+LOWEST_RATE, HIGHEST_RATE = 20, 100_000
+"""Hz. Resampling from rates beyond these costs more than a file may."""
 _NOT_READ = (
     (b"\xffBIOSEMI", "a BDF file; export it as EDF"),
     (b"%PDF", "a PDF, a picture of an ECG; export the samples"),
@@ -25,6 +28,12 @@ _NOT_READ = (
     (b"ANN  1.0", "the annotations of an ISHNE record; its ECG is another file"),
     (b"\x1f\x8b", "compressed by gzip; unpack it"),
 )
+
+_NO_TABLES = {
+    ".hea": "WFDB header", ".edf": "EDF file", ".dcm": "DICOM file", ".scp": "SCP-ECG file", ".mwf": "MFER file",
+    ".ecg": "ISHNE file",
+}  # fmt: skip
+"""Of files that are named so nobody is asked for the rate and the unit, should they look like a table."""
 
 
 def read_file(path: Path, layout: PlainLayout | None = None) -> RawEcg:
@@ -43,7 +52,12 @@ def read_file(path: Path, layout: PlainLayout | None = None) -> RawEcg:
         raw = ask_site_readers(path, head, size)
         if raw is None:
             raw = _read(path, head, size, layout)
-        with np.errstate(all="ignore"):  # absurd voltages are for the checks of quality to name
+        if not LOWEST_RATE <= raw.rate <= HIGHEST_RATE:
+            raise DamagedRecordError(
+                f"it states {raw.rate:g} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} are those of an ECG"
+            )
+        # Absurd voltages are for the checks of quality to name.
+        with np.errstate(all="ignore"), limits(*allowance(size)):
             cut = without_calibration(raw.leads, raw.rate)
         remarks = (*raw.remarks, *cut.remarks())
         return replace(raw, leads=cut.leads, remarks=remarks, source_sha256=raw.source_sha256 or _sha256([path]))
@@ -75,21 +89,45 @@ def _wfdb(path: Path) -> RawEcg:
     header = path.with_suffix(".hea")
     if path != header and not beside_header(path):
         raise DamagedRecordError("a WFDB header, whose file is to be named NAME.hea")
-    parts = [header, *(header.with_name(name) for name in signal_files(header_text(header)))]
+    parts = [part for part in _parts(header) if part.is_file()]
     raw = read_plain_wfdb(str(header.with_suffix("")))
     if raw is None:
         import wfdb  # noqa: F401  imported before the limits: what an import costs is not the file's fault
 
         from ecgbench.ecg.formats.wfdb_file import read_wfdb
 
-        with limits(*allowance(sum(part.stat().st_size for part in parts if part.is_file()))):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), limits(*allowance(sum(map(_size, parts)))):
+            warnings.simplefilter("ignore")
             raw = read_wfdb(header.with_suffix(""))
-    return replace(raw, source_sha256=_sha256([part for part in parts if part.is_file()]))
+    return replace(raw, source_sha256=_sha256(parts))
+
+
+def _parts(header: Path) -> list[Path]:
+    """The files of a WFDB record, those of its segments among them. DamagedRecordError for one that is elsewhere."""
+    parts = [header]
+    for name in signal_files(header_text(header)):
+        parts.append(_beside(header, name))
+        segment = _beside(header, f"{name}.hea")
+        if segment != header and segment.is_file():
+            parts += [segment, *(_beside(header, each) for each in signal_files(header_text(segment)))]
+    return parts
+
+
+def _beside(header: Path, name: str) -> Path:
+    if name in (".", "..") or set(name) & set("/\\:"):
+        raise DamagedRecordError("its header names a file that is not beside it")
+    return header.with_name(name)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _plain(path: Path, kind: Kind, size: int, layout: PlainLayout | None) -> RawEcg:
     from ecgbench.ecg.formats.plain import read_plain
 
+    if layout is None and path.suffix.lower() in _NO_TABLES:  # such as an EDF header without its samples
+        raise DamagedRecordError(f"it is no {_NO_TABLES[path.suffix.lower()]} that can be understood")
     if layout is None:
         raise EcgbenchError(
             f"'{path.name}' is a table of samples, which does not say its rate, unit and lead order: give them "

@@ -26,11 +26,11 @@ _ROOT: dict[str, Kind] = {
     "RestingECG": "GE MUSE XML",
     "restingecgdata": "Philips Sierra XML",
 }
-_PROLOG = re.compile(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", re.DOTALL)
+_PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)", re.DOTALL)
 _ELEMENT = re.compile(r"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)[\s/>]")
-_RECORD_LINE = re.compile(r"\S+\s+\d{1,6}(\s+[\d.]+\S*(\s+\d+(\s.*)?)?)?\s*")
-_SIGNAL_LINE = re.compile(r"(?P<file>\S*[A-Za-z~]\S*)\s+\d+(x\d+)?(:\d+)?(\+\d+)?(\s.*)?")
-_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+_RECORD_LINE = re.compile(r"\S+\s+\d{1,6}(\s+[\d.]\S*(\s+\d+(\s.*)?)?)?\s*")
+_SIGNAL_LINE = re.compile(r"(?=\S*[A-Za-z~])(?P<file>\S+)\s+\d+(x\d+)?(:\d+)?(\+\d+)?(\s.*)?")
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _SEPARATOR = re.compile(r"[\t,; ]+")
 
 
@@ -45,11 +45,19 @@ def sniff(head: bytes, path: Path) -> Kind | None:
     if text is None:
         return "SCP-ECG" if _is_scp(head) else "MFER" if _is_mfer(head, path) else None
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
-        root = _ELEMENT.match(_PROLOG.sub("", text.lstrip("\ufeff")))
-        return _ROOT.get(root[1]) if root else None
+        return _of_root(text.lstrip("\ufeff"))
     if is_wfdb_header(text):
         return "WFDB"
     return "text table" if _is_table(text) else None
+
+
+def _of_root(text: str) -> Kind | None:
+    """The kind of an XML document by its root element."""
+    at = 0
+    while prolog := _PROLOG.match(text, at):
+        at = prolog.end()
+    root = _ELEMENT.match(text, at)
+    return _ROOT.get(root[1]) if root else None
 
 
 def as_text(head: bytes) -> str | None:
@@ -72,15 +80,25 @@ def is_wfdb_header(text: str) -> bool:
     lines = header_lines(text)
     if not lines or not _RECORD_LINE.fullmatch(lines[0]):
         return False
-    signals = int(lines[0].split()[1])
-    return len(lines) > signals >= 1 and all(_SIGNAL_LINE.fullmatch(line) for line in lines[1 : signals + 1])
+    count = _lines_to_come(lines[0])
+    return len(lines) > count >= 1 and all(_SIGNAL_LINE.fullmatch(line) for line in lines[1 : count + 1])
 
 
 def signal_files(text: str) -> list[str]:
-    """The distinct signal files that a WFDB header names, in their order there."""
+    """The distinct signal files that a WFDB header names, in their order there; of a record of several segments the
+    names of these."""
+    if not is_wfdb_header(text):
+        return []
     lines = header_lines(text)
-    count = int(lines[0].split()[1]) if lines else 0
+    count = _lines_to_come(lines[0])
     return list(dict.fromkeys(line.split()[0] for line in lines[1 : count + 1]))
+
+
+def _lines_to_come(record_line: str) -> int:
+    """How many signals a WFDB record line announces; segments where its name says their number (`a/3 12 500`)."""
+    name, count = record_line.split()[:2]
+    segments = name.partition("/")[2]
+    return int(segments if segments.isdecimal() and len(segments) <= 6 else count)
 
 
 def beside_header(path: Path) -> bool:
@@ -88,8 +106,7 @@ def beside_header(path: Path) -> bool:
     header = path.with_suffix(".hea")
     if header == path or not header.is_file():
         return False
-    text = header_text(header)
-    return is_wfdb_header(text) and path.name in signal_files(text)
+    return path.name in signal_files(header_text(header))
 
 
 def header_text(header: Path) -> str:

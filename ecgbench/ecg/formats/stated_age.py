@@ -31,7 +31,7 @@ def _ge_muse(data: bytes) -> float | None:
 
 
 def _sierra(data: bytes) -> float | None:
-    age = re.search(r"<age\b[^>]*>(.{0,400}?)</age>", _text(data), re.DOTALL)
+    age = re.search(r"<age\b[^>]{0,200}>(.{0,400}?)</age>", _text(data), re.DOTALL)
     years = re.search(r"<years>\s*(\d{1,3})\s*</years>", age[1]) if age else None
     return int(years[1]) if years else None
 

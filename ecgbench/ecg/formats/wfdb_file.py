@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ecgbench.ecg.formats.layout import MV_PER_UNIT
+from ecgbench.ecg.formats.reason import published
 from ecgbench.ecg.formats.wfdb_header import plainer_copy
 from ecgbench.ecg.recording import LEADS, DamagedRecordError, RawEcg
 
@@ -30,6 +30,15 @@ def read_wfdb(record: Path) -> RawEcg:
         read = wfdb.rdrecord(str(record), physical=False)
     except Exception as error:  # the library raises many types on a damaged file
         read = _read_plainer(record, error)
+    try:
+        return RawEcg(_leads(read), float(read.fs), format="WFDB")
+    except DamagedRecordError:
+        raise
+    except Exception as error:  # what the header leaves out
+        raise DamagedRecordError(f"its header does not fit its samples ({type(error).__name__})") from None
+
+
+def _leads(read: Any) -> dict[str, np.ndarray]:
     digital = read.d_signal
     if digital is None or digital.shape[0] == 0:
         raise DamagedRecordError("the file holds no samples")
@@ -42,40 +51,30 @@ def read_wfdb(record: Path) -> RawEcg:
             raise DamagedRecordError(f"lead {lead} stands in it twice")
         samples = digital[:, column].astype(np.int64)
         _check_samples(samples, lead, read.fmt[column], read.checksum[column])
-        unit = read.units[column]
-        if unit.lower() not in MV_PER:
-            raise DamagedRecordError(f"lead {lead} is in '{unit}', not in mV, uV or V")
-        if not read.adc_gain[column]:
-            raise DamagedRecordError(f"lead {lead} has gain 0")
-        leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * MV_PER[unit.lower()]
-    return RawEcg(leads, float(read.fs), format="WFDB")
+        mv = MV_PER.get(read.units[column].lower())
+        if mv is None:
+            raise DamagedRecordError(f"lead {lead} is in another unit than mV, uV or V")
+        if not 0 < abs(read.adc_gain[column]) < np.inf:
+            raise DamagedRecordError(f"lead {lead} has gain {read.adc_gain[column]}")
+        leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column] * mv
+    return leads
 
 
 def _read_plainer(record: Path, first: Exception) -> Any:
     """The record through a header without what does not bear on the signal; DamagedRecordError where that fails too."""
     import wfdb
 
-    fault, folder = first, record.parent
+    fault, at = first, record
     try:
         with plainer_copy(record) as copy:
             if copy is not None:
-                folder = copy.parent
+                at = copy
                 return wfdb.rdrecord(str(copy), physical=False)
     except Exception as error:
         fault = error
-    said = " ".join(_without_folder(_without_folder(str(fault), folder), record.parent).split())
-    raise DamagedRecordError(f"{type(fault).__name__}: {said[:160]}")
-
-
-def _without_folder(message: str, folder: Path) -> str:
-    """The message with the files of `folder` named alone: reasons are published, a user's folders are not."""
-    forms = {os.fspath(folder), os.path.normpath(folder.absolute()), os.path.realpath(folder)}
-    forms |= {repr(form)[1:-1] for form in forms}  # the system's own messages quote the path
-    for form in sorted(forms, key=len, reverse=True):
-        message = message.replace(form.rstrip(os.sep) + os.sep, "")
-        if Path(form).is_absolute():
-            message = message.replace(form, "its folder")
-    return message
+    if isinstance(fault, FileNotFoundError):
+        raise DamagedRecordError("a file that belongs to the record is missing")
+    raise DamagedRecordError(f"{type(fault).__name__}: {published(str(fault), at)}")
 
 
 def _check_samples(samples: np.ndarray, lead: str, file_format: str, checksum: int | None) -> None:

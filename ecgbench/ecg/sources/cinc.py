@@ -84,22 +84,26 @@ class _Site:
 
 
 class Cinc:
-    """The records below one folder, in however many folders deep; no splits of their own."""
+    """The records below one folder, in however many folders deep; no splits of their own. A card's `only` names the sites
+    whose records are taken."""
 
     def __init__(
         self, argument: str | None, card: DatasetCard, bank: LabelBank, options: SourceOptions = DEFAULT
     ) -> None:
         if not argument:
-            raise EcgbenchError("the source cinc needs its folder: write cinc:PATH, a folder with .hea and .mat files.")
-        refuse_aliases("cinc", card.label_column or "snomed", options)
+            raise EcgbenchError(
+                f"the source {card.name} needs its folder: write {card.name}:PATH, a folder with .hea and .mat files."
+            )
+        refuse_aliases(card.name, card.label_column or "snomed", options)
         self.folder = source_path(argument)
         if not self.folder.is_dir():
-            raise EcgbenchError(f"cinc:{argument}: there is no folder '{self.folder}'.")
-        self.argument = argument
+            raise EcgbenchError(f"{card.name}:{argument}: there is no folder '{self.folder}'.")
+        self.spec = f"{card.name}:{argument}"
         self.unknown = options.unknown
         self.labeller = CodeLabeller(bank, card.label_column or "snomed")
         sites = [_Site(**site) for site in card.params.get("sites", ())]
         self.sites = sorted(sites, key=lambda site: (-len(site.prefix), site.last or math.inf))
+        self.only = frozenset(card.params.get("only", ()))
         self._remarks: dict[str, Any] = {}
 
     def fingerprint(self) -> list[Any]:
@@ -128,7 +132,13 @@ class Cinc:
         """One entry a header. EcgbenchError where there is none, or none is of the challenge."""
         records = [name.removesuffix(".hea") for name in self._files((".hea",))]
         if not records:
-            raise EcgbenchError(f"cinc:{self.argument}: no .hea file is in '{self.folder}' or in a folder below it.")
+            raise EcgbenchError(f"{self.spec}: no .hea file is in '{self.folder}' or in a folder below it.")
+        records = [record for record in records if self._is_taken(record)]
+        if not records:
+            raise EcgbenchError(
+                f"{self.spec}: none of the records in '{self.folder}' is of {' or '.join(sorted(self.only))}, by its name; "
+                "cinc:PATH reads those of every hospital."
+            )
         names = Counter(record.rpartition("/")[2] for record in records)
         entries: list[Entry] = []
         tally = _Tally()
@@ -151,7 +161,7 @@ class Cinc:
             tally.add(entry, header, self.labeller.known)
         if not tally.with_dx:
             raise EcgbenchError(
-                f"cinc:{self.argument}: none of the {len(records)} headers has a #Dx comment; a folder of challenge "
+                f"{self.spec}: none of the {len(records)} headers has a #Dx comment; a folder of challenge "
                 "records is needed (ptbxl:PATH and mitbih:PATH read those data sets)."
             )
         self._remarks = tally.remarks(len(names))
@@ -169,6 +179,9 @@ class Cinc:
                 return header_comments(handle.read(_HEADER_BYTES).decode("utf-8", "replace"))
         except OSError:
             return HeaderComments()  # `load` says that it is missing
+
+    def _is_taken(self, record: str) -> bool:
+        return not self.only or self._site(record.rpartition("/")[2]) in self.only
 
     def _site(self, name: str) -> str | None:
         return next((site.site for site in self.sites if site.has(name)), None)
