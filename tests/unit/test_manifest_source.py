@@ -21,7 +21,6 @@ from ecgbench.ecg.sources import Source, open_source
 from ecgbench.ecg.sources.options import SourceOptions
 from ecgbench.ecg.store import Store
 from ecgbench.errors import EcgbenchError
-from ecgbench.findings import label_bank
 
 LAYOUT = ",サンプリング周波数,単位,誘導"
 
