@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
@@ -18,6 +18,7 @@ from ecgbench.files import hash_of
 Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 Language = Literal["ja", "en"]
 Mapping = Literal["paper", "clinical"]
+Combine = Literal["mean", "max"]
 
 
 class Frozen(BaseModel):
@@ -146,21 +147,37 @@ class TaskClass(Frozen):
 
 _TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "retrieval": {
-        "metrics": ["top1", "top5", "macro_auroc", "mrr", "mrr_filtered"],
+        "metrics": [
+            *("top1", "top5", "hit1", "hit5", "macro_auroc", "micro_auroc", "macro_auprc", "micro_auprc"),
+            *("mrr", "mrr_filtered", "macro_f1", "micro_f1"),
+        ],
         "primary": "macro_auroc",
-        "chance": "constant scores: top-k k/labels, AUROC 0.5, MRR the mean of 1/rank over equally likely ranks",
+        "chance": "constant scores: top-k k/labels, hit@k 1 - C(labels - m, k) / C(labels, k), AUROC 0.5, AUPRC the "
+        "prevalence p, F1 2p / (1 + p), MRR the mean of 1/rank over equally likely ranks",
     },
     "zero_shot": {
-        "metrics": ["accuracy", "macro_auroc"],
+        "metrics": [
+            *("accuracy", "balanced_accuracy", "macro_auroc", "micro_auroc", "macro_auprc", "micro_auprc"),
+            *("macro_f1", "ece"),
+        ],
         "primary": "accuracy",
-        "chance": "constant scores: accuracy 1/classes, AUROC 0.5",
+        "chance": "constant scores: accuracy and balanced accuracy 1/classes, AUROC 0.5, AUPRC the prevalence p, "
+        "F1 2p / (1 + p), calibration error 0",
+    },
+    "linear_probe": {
+        "metrics": ["macro_auroc", "micro_auroc", "macro_auprc", "micro_auprc", "macro_f1", "micro_f1"],
+        "primary": "macro_auroc",
+        "chance": "constant scores: AUROC 0.5, AUPRC the prevalence p, F1 2p / (1 + p)",
+        "shares": [0.01, 0.1, 1.0],
+        "seeds": [0, 1, 2],
     },
 }
 
 
 class TaskCard(Card):
     """vectors -> scores. `retrieval` ranks the whole label bank; `zero_shot` ranks `classes`, to which findings map
-    through the column `mappings[mapping]` of the label table.
+    through the column `mappings[mapping]` of the label table; `linear_probe` fits a logistic regression a class (or a
+    finding, without mappings) on frozen features of a share of the training records.
 
     Four lines are enough: name, summary, kind and labels, for a zero-shot set `column` too: the column of the label table
     that names each finding's class. Its classes are then the column's values in the table's order, named in a language
@@ -171,7 +188,7 @@ class TaskCard(Card):
 
     version: StrictInt = Field(default=1, gt=0)
     changelog: tuple[str, ...] = ()
-    kind: Literal["retrieval", "zero_shot"]
+    kind: Literal["retrieval", "zero_shot", "linear_probe"]
     labels: str
     mappings: dict[Mapping, str] = {}
     classes: tuple[TaskClass, ...] = ()
@@ -179,8 +196,18 @@ class TaskCard(Card):
     metrics: tuple[str, ...]
     primary: str
     chance: str = Field(description="how the chance level follows from the task, in words")
+    held_out: dict[str, tuple[str, ...]] = Field(
+        default={}, description="families of findings; training and validation records with any of them are left out"
+    )
+    shares: tuple[float, ...] = Field(default=(), description="of the training records that a linear probe is given")
+    seeds: tuple[StrictInt, ...] = Field(default=(), description="draws of each share that is less than all of them")
     ties: Literal["expectation"] = "expectation"
     absent_classes: Literal["listed, not averaged"] = "listed, not averaged"
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The findings of all held-out families."""
+        return frozenset(finding for family in self.held_out.values() for finding in family)
 
     @model_validator(mode="before")
     @classmethod
@@ -201,23 +228,60 @@ class TaskCard(Card):
             raise ValueError("a zero_shot task needs `column`, or `classes` and a `paper` mapping column")
         if self.kind == "retrieval" and (self.classes or self.mappings):
             raise ValueError("a retrieval task takes its classes from the label table: leave out classes and mappings")
+        if self.held_out and self.kind != "retrieval":
+            raise ValueError("held_out belongs to a retrieval task, which ranks seen and unseen findings together")
+        families = [finding for family in self.held_out.values() for finding in family]
+        if len(set(families)) != len(families) or not all(self.held_out.values()):
+            raise ValueError("held_out must name findings, each in one family")
+        return self._sound_probe()
+
+    def _sound_probe(self) -> TaskCard:
+        if self.kind != "linear_probe":
+            if self.shares or self.seeds:
+                raise ValueError("shares and seeds belong to a linear_probe task")
+            return self
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise ValueError("a linear_probe task needs shares of the training records above 0 and at most 1")
+        if not self.seeds and min(self.shares) < 1:
+            raise ValueError("a linear_probe task needs seeds, by which its shares are drawn")
         return self
 
 
 class PromptSet(Card):
-    """Sentence templates by language, with `{findings}` where the findings stand, and how several are joined."""
+    """How a finding or a class is put into words: in each language one sentence or several, with `{findings}` where the
+    names stand, and what joins the names.
+
+    `states: members` asks for a zero-shot class by the sentences of the findings that map to it, in place of its own name;
+    a finding is asked for by itself. `combine` makes one score of a class's sentences: `mean` is the cosine to their
+    mean direction in the common space (CLIP's prompt ensembles), `max` the highest of their cosines.
+    """
 
     KIND: ClassVar[str] = "prompt set"
 
     version: StrictInt = Field(gt=0)
-    templates: dict[Language, str]
+    changelog: tuple[str, ...] = ()
+    templates: dict[Language, tuple[str, ...]]
     joiners: dict[Language, str]
+    states: Literal["name", "members"] = "name"
+    combine: Combine = "mean"
+
+    @field_validator("templates", mode="before")
+    @classmethod
+    def _listed(cls, data: Any) -> Any:
+        """One sentence may stand without a list."""
+        if not isinstance(data, dict):
+            return data
+        return {language: [said] if isinstance(said, str) else said for language, said in data.items()}
 
     @model_validator(mode="after")
     def _sound(self) -> PromptSet:
-        for language, template in self.templates.items():
-            if template.count("{findings}") != 1:
-                raise ValueError(f"template {language} must hold {{findings}} exactly once")
+        for language, templates in self.templates.items():
+            if not templates or any(template.count("{findings}") != 1 for template in templates):
+                raise ValueError(
+                    f"each template in {language} must hold {{findings}} exactly once, and there must be one"
+                )
+            if len(set(templates)) != len(templates):
+                raise ValueError(f"a template in {language} stands there twice")
         if set(self.templates) != set(self.joiners):
             raise ValueError("templates and joiners must name the same languages")
         return self

@@ -84,7 +84,7 @@ def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
 
 def _completed(card: C) -> C:
     """A zero-shot set that names no classes has those of its column in the label table."""
-    if not isinstance(card, TaskCard) or card.kind != "zero_shot" or card.classes:
+    if not isinstance(card, TaskCard) or not card.mappings or card.classes:
         return card
     column = card.mappings["paper"]
     table = read_table(table_path(card.labels))

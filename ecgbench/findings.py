@@ -67,7 +67,8 @@ class LabelBank:
         """sha256 over ids, names and mapping columns in order (counts and prose left out)."""
         prose = {"note", "ja_confidence", "n_test", "top1_hits", "top5_hits"}
         kept = [
-            {k: v for k, v in f.columns.items() if k not in prose and not k.endswith("_printed")} for f in self.findings
+            {k: v for k, v in f.columns.items() if k not in prose and not k.endswith(("_printed", "_why"))}
+            for f in self.findings
         ]
         return hash_of(kept)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from ecgbench.cards import Language, Mapping, problems_of
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import canonical_json, hash_of, write_text
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 PROTOCOL_VERSION = 1
 """Raised when a change to this package alters the numbers of an unchanged run."""
 
@@ -46,6 +47,31 @@ class ClassScore(Part):
     accuracy_ci: tuple[float, float] | None = None
     auroc: float | None = None
     auroc_ci: tuple[float, float] | None = None
+    auprc: float | None = None
+    auprc_ci: tuple[float, float] | None = None
+    f1: float | None = None
+    f1_ci: tuple[float, float] | None = None
+    threshold: float | None = Field(
+        default=None, description="a record is called positive from this score on; chosen on the validation records"
+    )
+
+
+class Calibration(Part):
+    """The temperature of `ece` and the number of validation records that it was fitted on."""
+
+    temperature: float
+    n_validation: int
+
+
+class PieceScore(Part):
+    """Some of a task's test records, or of its findings. `n_classes`: the classes that are asked for in it."""
+
+    n_records: int
+    n_patients: int
+    n_instances: int
+    n_classes: int
+    n_present: int
+    metrics: dict[str, Metric]
 
 
 class TaskScore(Part):
@@ -59,8 +85,22 @@ class TaskScore(Part):
     n_present: int
     absent: list[str]
     few: list[str] = Field(description="classes with fewer than 10 positive test records")
+    no_threshold: list[str] | None = Field(
+        default=None, description="classes without a positive validation record; null where the task has no F1"
+    )
     metrics: dict[str, Metric]
     per_class: dict[str, ClassScore]
+    calibration: Calibration | None = None
+    confusion: list[list[float]] | None = Field(
+        default=None,
+        description="label instances by true class (row) and best class (column), in the order of the task card",
+    )
+    groups: dict[str, dict[str, PieceScore]] = Field(
+        default={}, description="attribute (sex, age_band, site) -> its value -> the records of it"
+    )
+    parts: dict[str, PieceScore] | None = Field(
+        default=None, description="seen and unseen findings on the same records, of a task that holds some out"
+    )
 
 
 class TaskIdentity(Part):
@@ -110,6 +150,15 @@ class DataPart(Part):
     licence: str | None
 
 
+class TrainedOn(Part):
+    """The run whose model was asked, where that was trained on other data, or asked otherwise."""
+
+    run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    data: str
+    version: int
+    data_hash: str
+
+
 class RecipePart(Part):
     name: str
     hash: str
@@ -142,7 +191,7 @@ class Provenance(Part):
 class Result(Part):
     """A run's result. `run_id` is the hash of `identity`, which holds all that decides the numbers."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[2] = Field(alias="schema")
     run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
     status: Literal["ok", "failed"]
     reason: str | None = None
@@ -153,6 +202,7 @@ class Result(Part):
     recipe: RecipePart
     seed: int
     control: Literal["none", "frozen-random", "supervised"]
+    trained_on: TrainedOn | None = None
     comparable: dict[str, TaskIdentity]
     tasks: dict[str, TaskScore] = {}
     references: References | None = None
@@ -189,6 +239,7 @@ class Result(Part):
             ("recipe.fields", self.recipe.fields, recipe),
             ("recipe.hash", self.recipe.hash, hash_of(recipe)),
             ("control", self.control, control_of(recipe)),
+            ("trained_on", self.trained_on and self.trained_on.model_dump(mode="json"), identity.get("trained_on")),
             (
                 "comparable",
                 {task: each.model_dump(mode="json") for task, each in self.comparable.items()},
@@ -228,7 +279,7 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """Read and validate a result file; an older or newer schema is refused by name."""
+    """Read and validate a result file; an older schema is migrated, a newer one refused by name."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -236,12 +287,24 @@ def read_result(path: Path) -> Result:
     except (ValueError, OSError) as error:
         raise EcgbenchError(f"result file {path} is not readable as JSON: {error}.") from None
     schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != RESULT_SCHEMA:
-        raise EcgbenchError(f"result file {path} has schema {schema!r}; this version reads schema {RESULT_SCHEMA}.")
+    if schema in MIGRATIONS:
+        data = MIGRATIONS[schema](data)
+    elif schema != RESULT_SCHEMA:
+        known = ", ".join(map(str, [*MIGRATIONS, RESULT_SCHEMA]))
+        raise EcgbenchError(f"result file {path} has schema {schema!r}; this version reads schema {known}.")
     try:
         return Result.model_validate(data)
     except ValidationError as error:
         raise EcgbenchError(f"result file {path}: {problems_of(error)}") from None
+
+
+def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 added what may be left out: the data a model was trained on, and more numbers a task."""
+    return {**data, "schema": 2}
+
+
+MIGRATIONS: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_schema_1}
+"""Older schema -> a function that makes the current one of it."""
 
 
 def result_schema() -> str:

@@ -14,6 +14,7 @@ from ecgbench.errors import EcgbenchError
 if TYPE_CHECKING:
     from ecgbench.cards import Card, DatasetCard, PromptSet, TaskCard
     from ecgbench.recipe import RecipeFile
+    from ecgbench.text.prompt_lint import Overlap
 
 Line = tuple[str, str, str, str]
 """kind, name, ok / warning / FAULT, what it is."""
@@ -28,11 +29,12 @@ class Faults(list[str]):
     """What is wrong with one card, each fault a sentence."""
 
     def attempt(self, work: Callable[..., T], *given: object) -> T | None:
-        """What `work` returns, or None with its error noted."""
+        """What `work` returns, or None with its error noted, once."""
         try:
             return work(*given)
         except UNREADABLE as error:
-            self.append(str(error))
+            if str(error) not in self:
+                self.append(str(error))
             return None
 
 
@@ -53,7 +55,8 @@ def task_faults(card: TaskCard) -> Faults:
     for mapping in card.mappings if bank else ():
         faults.attempt(finding_to_class, card, bank, mapping)
     for language in prompt_set.templates if bank and prompt_set else ():
-        faults.attempt(class_prompts, card, prompt_set, bank, language)
+        for asked in card.mappings or ("paper",):
+            faults.attempt(class_prompts, card, prompt_set, bank, language, asked)
     return faults
 
 
@@ -126,6 +129,39 @@ def card_lines(only: set[str]) -> list[Line]:
     return lines
 
 
+def prompt_warnings(only: set[str]) -> list[Overlap]:
+    """Classes some prompt of which names another class of their own task, for every readable task and prompt set."""
+    from ecgbench.cards import PromptSet, TaskCard
+    from ecgbench.catalogue import all_cards
+    from ecgbench.findings import label_bank
+    from ecgbench.text.prompt_lint import overlaps
+
+    prompt_sets = all_cards(PromptSet)[0]
+    warnings: list[Overlap] = []
+    for task in all_cards(TaskCard)[0]:
+        chosen = [each for each in prompt_sets if not only or task.name in only or each.name in only]
+        try:
+            warnings += overlaps(task, chosen, label_bank(task.labels)) if chosen else []
+        except UNREADABLE:  # its fault is told already
+            continue
+    return warnings
+
+
+def _listed(named: list[Overlap]) -> str:
+    rows = [(each.task, each.language, each.asked, each.named, " ".join(each.prompt_sets)) for each in named]
+    return table(["task", "lang", "class", "names the class", "by the prompt sets"], rows)
+
+
+def _counted(named: list[Overlap]) -> str:
+    """A line a task and language, with one example; `ecgbench check TASK` lists all."""
+    groups: dict[tuple[str, str], list[Overlap]] = {}
+    for each in named:
+        groups.setdefault((each.task, each.language), []).append(each)
+    rows = [(task, language, len(all_of), f"{all_of[0].asked} names {all_of[0].named}")
+            for (task, language), all_of in groups.items()]  # fmt: skip
+    return table(["task", "lang", "prompts", "one of them (`ecgbench check TASK` lists all)"], rows, right=(2,))
+
+
 def load_lines(only: set[str]) -> list[Line]:
     """Each encoder built and fed, at every rate of its card."""
     from ecgbench.cards import EncoderCard
@@ -159,8 +195,12 @@ def check(
     if load:
         lines += load_lines(only)
     typer.echo(table(["kind", "name", "", "what"], lines))
+    named = prompt_warnings(only)
+    if named:
+        typer.echo("\nwarning: prompts that name another class of their own task (docs/prompts.md)\n")
+        typer.echo(_listed(named) if only else _counted(named))
     faults = sum(state == "FAULT" for _, _, state, _ in lines)
-    warnings = sum(state == "warning" for _, _, state, _ in lines)
+    warnings = sum(state == "warning" for _, _, state, _ in lines) + len(named)
     checked = len({(kind, name) for kind, name, _, _ in lines})
     typer.echo(f"\n{checked} checked, {faults} faults, {warnings} warnings")
     if faults:

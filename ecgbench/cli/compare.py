@@ -66,7 +66,7 @@ def task_text(found: TaskComparison, replicates: int, per_class: bool) -> str:
     from ecgbench.evaluation.metrics import metric_named
 
     head = f"{found.task}: {found.n_records} test records of {found.n_patients} patients"
-    rows: list[list[object]] = [[name, *cells(pair)] for name, pair in found.overall.items()]
+    rows: list[list[object]] = [[title(name), *cells(pair)] for name, pair in found.overall.items()]
     texts = [head, table(["metric", "A", "B", "A - B", "95 % interval", "p"], rows, right=range(1, 6))]
     for metric, classes in found.per_class.items() if per_class else ():
         rows = [[name, found.instances[name], *cells(pair), p_text(pair.p_holm)] for name, pair in classes.items()]
@@ -82,6 +82,13 @@ def task_text(found: TaskComparison, replicates: int, per_class: bool) -> str:
         ]
         texts.append(table(headers, rows, right=range(1, 8)))
     return "\n\n".join(texts + (resolution(found, replicates) if per_class else []))
+
+
+def title(metric: str) -> str:
+    """The metric's name, and a word where a positive difference is no praise."""
+    from ecgbench.evaluation.metrics import metric_named
+
+    return metric if metric_named(metric).higher_is_better else f"{metric} (lower is better)"
 
 
 def resolution(found: TaskComparison, replicates: int) -> list[str]:
@@ -120,6 +127,7 @@ def known(value: float | None) -> float | None:
 def document(a: Path, b: Path, found: list[TaskComparison], replicates: int, per_class: bool) -> dict[str, Any]:
     """What `--json` prints."""
     from ecgbench.evaluation.bootstrap import LEVEL, SEED
+    from ecgbench.evaluation.metrics import metric_named
 
     tasks: dict[str, Any] = {}
     for each in found:
@@ -127,7 +135,10 @@ def document(a: Path, b: Path, found: list[TaskComparison], replicates: int, per
             "version": each.version,
             "n_records": each.n_records,
             "n_patients": each.n_patients,
-            "metrics": {name: pair_json(pair) for name, pair in each.overall.items()},
+            "metrics": {
+                name: {"higher_is_better": metric_named(name).higher_is_better, **pair_json(pair)}
+                for name, pair in each.overall.items()
+            },
         }
         if per_class:
             tasks[each.task]["per_class"] = {

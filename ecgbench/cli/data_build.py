@@ -96,7 +96,9 @@ def build(
     if card.public and (keep_ids or key):
         raise EcgbenchError(f"{card.name} is public and keeps its public ids: leave out --keep-ids and --key.")
     if card.public and options.layout:
-        raise EcgbenchError(f"--rate, --unit and --leads have no use for {card.name}, whose files say them: leave them out.")
+        raise EcgbenchError(
+            f"--rate, --unit and --leads have no use for {card.name}, whose files say them: leave them out."
+        )
     if keep_ids and key:
         raise EcgbenchError("--keep-ids keeps ids as they are and --key hides them: leave one of them out.")
     secret = read_key(key) if key else None

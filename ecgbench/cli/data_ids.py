@@ -51,7 +51,7 @@ def ids(
 
 def write_ids(out: Path, rows: list[tuple[str, str, str, str]]) -> None:
     """As CSV that Excel opens."""
-    from ecgbench.ecg.sources.manifest.table import write_csv
+    from ecgbench.csv_table import write_csv
 
     if out.exists():
         raise EcgbenchError(f"'{out}' is there already: name another file with --out.")

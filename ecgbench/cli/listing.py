@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgbench.cards import Card, DatasetCard, EncoderCard, TaskCard, TextCard
+from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TextCard
 from ecgbench.catalogue import BrokenCard, all_cards
 from ecgbench.cli.check import UNREADABLE
 from ecgbench.cli.tables import table
@@ -63,6 +63,17 @@ def task_rows() -> list[Row]:
     return rows + _broken(broken)
 
 
+def prompt_rows() -> list[Row]:
+    cards, broken = all_cards(PromptSet)
+    rows = [
+        {"name": c.name, "version": c.version, "languages": " ".join(sorted(c.templates)),
+         "sentences": max(map(len, c.templates.values())), "states": c.states, "combine": c.combine, "summary": c.summary,
+         **_of(c)}
+        for c in cards
+    ]  # fmt: skip
+    return rows + _broken(broken)
+
+
 def recipe_rows() -> list[Row]:
     from ecgbench.recipe import load_recipe_file, recipe_paths
 
@@ -111,6 +122,7 @@ KINDS: dict[str, Callable[[], list[Row]]] = {
     "texts": text_rows,
     "datasets": dataset_rows,
     "tasks": task_rows,
+    "prompts": prompt_rows,
     "recipes": recipe_rows,
     "results": result_rows,
 }
@@ -133,10 +145,12 @@ def show_rows(rows: list[Row]) -> str:
 
 
 def ls(
-    kind: Annotated[str | None, typer.Argument(metavar="[encoders|texts|datasets|tasks|recipes|results]")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[encoders|texts|datasets|tasks|prompts|recipes|results]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document with paths and hashes.")] = False,
 ) -> None:
-    """List encoders, text towers, data sets, tasks, recipes and results."""
+    """List encoders, text towers, data sets, tasks, prompt sets, recipes and results."""
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of thing", kind, KINDS)
     cheap = [

@@ -69,10 +69,13 @@ class Terminal:
 
 def result_tables(result: Result) -> str:
     """One table a task with its controls, and for zero-shot sets one of its classes."""
+    trained = result.recipe.fields["language"]
+    asked = {identity.language for identity in result.comparable.values()} - {trained}
     head = (
         f"Run {result.run_id}: {result.encoder.name} x {result.text.name} on {result.data.name}, recipe "
-        f"{result.recipe.name}, language {result.recipe.fields['language']}, seed {result.seed}"
+        f"{result.recipe.name}, language {trained}{', asked in ' + ' '.join(asked) if asked else ''}, seed {result.seed}"
         f"{'' if result.control == 'none' else ', control ' + result.control}"
+        f"{f'; trained on {result.trained_on.data} (run {result.trained_on.run_id})' if result.trained_on else ''}"
     )
     return "\n\n".join([head, *(task_table(name, task, result) for name, task in result.tasks.items())])
 
@@ -129,6 +132,12 @@ def run(
     mapping: Annotated[
         str, typer.Option(metavar="paper|clinical", help="Which findings make up a zero-shot class.")
     ] = "paper",
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The prompt set that classes are asked by (`ecgbench ls prompts`), not a task's own."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
     control: Annotated[
@@ -150,7 +159,7 @@ def run(
     request = make_request(
         encoder=encoder, text=text, data=data, recipe=recipe,
         tasks=None if tasks is None else tuple(filter(None, map(str.strip, tasks.split(",")))),
-        language=lang, mapping=mapping,
+        language=lang, mapping=mapping, prompts=prompts,
         epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
     )  # fmt: skip
     if resume and again:

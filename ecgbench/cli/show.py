@@ -9,8 +9,11 @@ import typer
 
 from ecgbench.cards import Card, TaskCard
 from ecgbench.catalogue import FOLDERS, card_paths, load_card
+from ecgbench.cli.mapping import wrapped
 from ecgbench.cli.tables import table
 from ecgbench.errors import unknown_name
+
+VALUE_WIDTH = 100
 
 
 def show(
@@ -27,14 +30,26 @@ def show(
         raise unknown_name("name", name, known)
     cards: list[Card] = [load_card(kind, name) for kind in kinds]
     if as_json:
-        found: list[dict[str, Any]] = [
-            {"kind": card.KIND, "hash": card.hash, "path": str(card.path), "card": card.model_dump(mode="json")}
-            for card in cards
-        ]
+        found = [card_json(card) for card in cards]
         typer.echo(json.dumps(found + ([recipe_json(name)] if recipe else []), indent=2, ensure_ascii=False))
         return
     parts = [card_text(card) for card in cards] + ([recipe_text(name)] if recipe else [])
     typer.echo("\n\n".join(parts))
+
+
+def card_json(card: Card) -> dict[str, Any]:
+    """A card with what identifies it; of a zero-shot set also the class of each finding."""
+    from ecgbench.cli.mapping import mapping_json
+
+    shown: dict[str, Any] = {
+        "kind": card.KIND,
+        "hash": card.hash,
+        "path": str(card.path),
+        "card": card.model_dump(mode="json"),
+    }
+    if isinstance(card, TaskCard) and card.mappings:
+        shown["findings"] = mapping_json(card)
+    return shown
 
 
 def card_text(card: Card) -> str:
@@ -42,29 +57,19 @@ def card_text(card: Card) -> str:
     rows: list[tuple[str, str]] = [("kind", card.KIND)]
     rows += [(key, _cell(value)) for key, value in card.model_dump(mode="json").items() if key != "classes"]
     rows += [("path", str(card.path)), ("hash", card.hash)]
-    text = table(["field", card.name], rows)
+    text = table(["field", card.name], [(key, "\n".join(wrapped(value, VALUE_WIDTH))) for key, value in rows])
     return f"{text}\n\n{task_text(card)}" if isinstance(card, TaskCard) else text
 
 
 def task_text(card: TaskCard) -> str:
-    """Which findings map to which class, under each mapping."""
+    """The classes; of a zero-shot set which findings map to which, under each mapping, and why two mappings differ."""
+    from ecgbench.cli.mapping import mapping_text
     from ecgbench.findings import label_bank
 
-    bank = label_bank(card.labels)
-    if card.kind == "retrieval":
-        rows = [(f.id, f.names["ja"], f.names["en"]) for f in bank.findings]
-        return table(["class", "日本語", "English"], rows)
-    columns = {mapping: bank.column(column) for mapping, column in card.mappings.items()}
-    lines = []
-    for item in card.classes:
-        mapped = [
-            finding for finding in bank.ids if any(column.get(finding) == item.value for column in columns.values())
-        ]
-        for number, finding in enumerate(mapped):
-            named = (item.id, item.names.get("ja"), item.names.get("en")) if number == 0 else ("", "", "")
-            marks = ["yes" if column.get(finding) == item.value else "" for column in columns.values()]
-            lines.append((*named, bank[finding].names["ja"], bank[finding].names["en"], *marks))
-    return table(["class", "日本語", "English", "所見", "finding", *columns], lines)
+    if card.mappings:
+        return mapping_text(card)
+    rows = [(f.id, f.names["ja"], f.names["en"]) for f in label_bank(card.labels).findings]
+    return table(["class", "日本語", "English"], rows)
 
 
 def recipe_text(name: str) -> str:

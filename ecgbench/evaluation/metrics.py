@@ -1,4 +1,4 @@
-"""The metrics, by the definitions of the benchmark.
+"""The metrics, by the definitions of the benchmark (docs/metrics.md).
 
 A label instance is a (record, finding) pair; `labels` (n, c) counts them. An instance metric gives each
 instance a credit between 0 and 1 and is the mean credit. Ties are broken by expectation: what a random order
@@ -13,28 +13,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.auroc import blocks, weighted_auroc
+from ecgbench.evaluation.areas import weighted_auprc, weighted_auroc
+from ecgbench.evaluation.credits import hit_credit, reciprocal_rank_credit, topk_credit
+from ecgbench.evaluation.fitted import CalibrationMetric, F1Metric
+from ecgbench.evaluation.levels import (
+    Level,
+    always,
+    balanced_ceiling,
+    hit_chance,
+    macro_prevalence,
+    micro_prevalence,
+    mrr_ceiling,
+    mrr_chance,
+    mrr_filtered_chance,
+    topk_ceiling,
+    topk_chance,
+)
+from ecgbench.evaluation.weighting import mean_of_defined, ratio, weighted_sums
 
 Credit = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Level = Callable[[np.ndarray], float]
+ByGroup = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Self = TypeVar("Self")
 
 
 class Metric(Protocol):
-    """A number over all classes, the same number for each class, and where the ends of its scale lie.
-
-    `per_class` is the name of the number of one class, None where only the overall number is reported.
-    """
+    """A number over all classes, the same number for each class, and where the ends of its scale lie."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def per_class(self) -> str | None: ...
+    def per_class(self) -> str | None:
+        """The name of the number of one class, None where only the overall number is reported."""
+
+    @property
+    def higher_is_better(self) -> bool: ...
+
+    @property
+    def rounded(self) -> bool:
+        """It sees scores rounded to float16, and is therefore the same number before and after that rounding."""
+
+    def fitted(self, scores: np.ndarray, labels: np.ndarray) -> Metric:
+        """The metric with what it chooses on validation rows (n, c); itself where it chooses nothing. A metric that
+        needs validation rows is undefined before, and where there are none."""
+        ...
 
     def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Overall (replicates,) and per class (replicates, c) float64, NaN where undefined.
@@ -52,154 +79,108 @@ class Metric(Protocol):
         ...
 
 
+class _FromRanks:
+    """What the metrics share that depend on the order of the scores alone: nothing to fit, nothing to round."""
+
+    higher_is_better = True
+    rounded = False
+
+    def fitted(self: Self, scores: np.ndarray, labels: np.ndarray) -> Self:
+        return self
+
+
 @dataclass(frozen=True)
-class InstanceMetric:
+class InstanceMetric(_FromRanks):
     """Mean credit over label instances. `credit(scores, labels)` (n, c) is what an instance of that class in
-    that record earns; where labels are 0 it is 0."""
+    that record earns; where labels are 0 it is 0. `balanced`: the mean of the classes' means, over those present."""
 
     name: str
     per_class: str | None
     credit: Credit
     chance: Level
     ceiling: Level
+    balanced: bool = False
 
     def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         earned = weighted_sums(weights, self.credit(scores, labels) * labels)
         instances = weighted_sums(weights, labels)
-        return ratio(earned.sum(axis=1), instances.sum(axis=1)), ratio(earned, instances)
+        by_class = ratio(earned, instances)
+        if self.balanced:
+            return mean_of_defined(by_class), by_class
+        return ratio(earned.sum(axis=1), instances.sum(axis=1)), by_class
 
 
 @dataclass(frozen=True)
-class MacroMetric:
-    """Mean over the classes of `by_class(scores, labels, weights)` (replicates, c). A class where it is
-    undefined (NaN) is left out of the mean, in a replicate as in the plain value."""
+class RecordMetric(_FromRanks):
+    """Mean credit over the records that have a label. `credit(scores, labels)` (n,) is what a record earns."""
+
+    name: str
+    credit: Credit
+    chance: Level
+    ceiling: Level
+    per_class = None
+
+    def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        labelled = (labels > 0).any(axis=1)
+        sums = weighted_sums(weights, np.stack([self.credit(scores, labels) * labelled, labelled], axis=1))
+        return ratio(sums[:, 0], sums[:, 1]), np.full((len(weights), labels.shape[1]), np.nan)
+
+
+@dataclass(frozen=True)
+class AreaMetric(_FromRanks):
+    """An area under a curve. `area(scores, labels, weights)` is (replicates, c), and the metric the mean over the
+    classes: one where it is undefined (NaN) is left out, in a replicate as in the plain value. Or `area` is
+    (replicates, 1), all pairs in one list, and that is the metric. `least` is `area` at the lower end of what it can
+    be once tied scores are told apart, where this is not what moving the scores shows."""
 
     name: str
     per_class: str | None
-    by_class: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    area: ByGroup
     chance: Level
     ceiling: Level
+    least: ByGroup | None = None
 
     def values(self, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        per_class = self.by_class(scores, labels, weights)
-        defined = ~np.isnan(per_class)
-        return ratio(np.where(defined, per_class, 0.0).sum(axis=1), defined.sum(axis=1)), per_class
-
-
-def weighted_sums(weights: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """`weights` (replicates, n) @ `columns` (n, c) in float64, a block of replicates at a time."""
-    columns = columns.astype(np.float64)
-    sums = np.empty((len(weights), columns.shape[1]))
-    for block in blocks(*weights.shape):
-        sums[block] = weights[block].astype(np.float64) @ columns
-    return sums
-
-
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Elementwise quotient, NaN where the denominator is 0."""
-    quotient = np.full(np.shape(numerator), np.nan)
-    return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
-
-
-def rivals(scores: np.ndarray, labels: np.ndarray, *, filtered: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """For each (record, class) with a label: how many classes score higher, and how many score the same, the
-    class itself among them. Two arrays (i,) in the order of `np.nonzero(labels)`.
-
-    `filtered` leaves the record's other true classes out of the comparison.
-    """
-    row, column = np.nonzero(labels)
-    own = scores[row, column][:, None]
-    higher, same = scores[row] > own, scores[row] == own
-    if filtered:
-        others = labels[row] == 0
-        return (higher & others).sum(axis=1), (same & others).sum(axis=1) + 1
-    return higher.sum(axis=1), same.sum(axis=1)
-
-
-def topk_credit(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """(n, c): the chance that the instance's class is among the k best. With g classes higher and t tied
-    (itself included) it is (k - g) / t, within 0 and 1. With k = 1 it is the hit of zero-shot accuracy."""
-    higher, same = rivals(scores, labels)
-    return _in_place(labels, np.clip((k - higher) / same, 0.0, 1.0))
-
-
-def reciprocal_rank_credit(scores: np.ndarray, labels: np.ndarray, *, filtered: bool = False) -> np.ndarray:
-    """(n, c): the expected 1/rank of the instance's class. With g classes higher and t tied it is the mean of
-    1/(g+1) … 1/(g+t), from harmonic numbers. `filtered`: the record's other true labels are ignored."""
-    higher, same = rivals(scores, labels, filtered=filtered)
-    h = harmonic(scores.shape[1])
-    return _in_place(labels, (h[higher + same] - h[higher]) / same)
-
-
-def harmonic(n: int) -> np.ndarray:
-    """The harmonic numbers H(0) … H(n)."""
-    return np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
-
-
-def _in_place(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(n, c) with `values` where there are labels, 0 elsewhere."""
-    credit = np.zeros(labels.shape)
-    credit[np.nonzero(labels)] = values
-    return credit
-
-
-def topk_chance(labels: np.ndarray, k: int) -> float:
-    """k of the c classes are among the k best: k / c, at most 1."""
-    return min(k, labels.shape[1]) / labels.shape[1]
-
-
-def topk_ceiling(labels: np.ndarray, k: int) -> float:
-    """A record can have its k most frequent classes among the k best: Σ of the k largest counts / Σ counts.
-
-    With one finding a class that is Σ min(k, m) / Σ m; for k = 1 it is Σ max count / Σ count.
-    """
-    best = -np.sort(-labels.astype(np.int64), axis=1)[:, :k]
-    return _mean(best.sum(), labels)
-
-
-def mrr_chance(labels: np.ndarray) -> float:
-    """Every rank from 1 to c is equally likely: H(c) / c."""
-    n_classes = labels.shape[1]
-    return float(harmonic(n_classes)[-1] / n_classes)
-
-
-def mrr_ceiling(labels: np.ndarray) -> float:
-    """A record's true classes can take the first ranks, the most frequent one first."""
-    best = -np.sort(-labels.astype(np.int64), axis=1)
-    return _mean((best / np.arange(1, labels.shape[1] + 1)).sum(), labels)
-
-
-def mrr_filtered_chance(labels: np.ndarray) -> float:
-    """As `mrr_chance`, each instance with its own candidates: all but the record's other true classes."""
-    candidates = labels.shape[1] - (labels > 0).sum(axis=1) + 1
-    candidates = np.minimum(candidates, labels.shape[1])  # a record without a label has no instance to count
-    expected = harmonic(labels.shape[1])[candidates] / candidates
-    return _mean((expected * labels.sum(axis=1, dtype=np.int64)).sum(), labels)
-
-
-def _mean(total: float, labels: np.ndarray) -> float:
-    """`total` per label instance, NaN where there is none."""
-    instances = int(labels.sum(dtype=np.int64))
-    return float(total) / instances if instances else float("nan")
-
-
-def _always(level: float) -> Level:
-    return lambda labels: level
+        areas = self.area(scores, labels, weights)
+        by_class = areas if self.per_class else np.full((len(weights), labels.shape[1]), np.nan)
+        return mean_of_defined(areas), by_class
 
 
 def _top(name: str, k: int) -> Metric:
     return InstanceMetric(name, name, partial(topk_credit, k=k), partial(topk_chance, k=k), partial(topk_ceiling, k=k))
 
 
-_MRR = InstanceMetric("mrr", None, reciprocal_rank_credit, mrr_chance, mrr_ceiling)
-_MRR_FILTERED = InstanceMetric(
-    "mrr_filtered", None, partial(reciprocal_rank_credit, filtered=True), mrr_filtered_chance, _always(1.0)
-)
-_MACRO_AUROC = MacroMetric("macro_auroc", "auroc", weighted_auroc, _always(0.5), _always(1.0))
+def _hit(name: str, k: int) -> Metric:
+    return RecordMetric(name, partial(hit_credit, k=k), partial(hit_chance, k=k), always(1.0))
+
+
+def _precision(name: str, per_class: str | None, chance: Level, *, pooled: bool) -> Metric:
+    area = partial(weighted_auprc, pooled=pooled)
+    return AreaMetric(name, per_class, area, chance, always(1.0), partial(weighted_auprc, pooled=pooled, apart=True))
+
+
+_top1 = partial(topk_credit, k=1)
+_reciprocal_filtered = partial(reciprocal_rank_credit, filtered=True)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
-    for metric in (_top("top1", 1), _top("top5", 5), _top("accuracy", 1), _MRR, _MRR_FILTERED, _MACRO_AUROC)
+    for metric in (
+        _top("top1", 1),
+        _top("top5", 5),
+        _hit("hit1", 1),
+        _hit("hit5", 5),
+        _top("accuracy", 1),
+        InstanceMetric("balanced_accuracy", None, _top1, partial(topk_chance, k=1), balanced_ceiling, balanced=True),
+        InstanceMetric("mrr", None, reciprocal_rank_credit, mrr_chance, mrr_ceiling),
+        InstanceMetric("mrr_filtered", None, _reciprocal_filtered, mrr_filtered_chance, always(1.0)),
+        AreaMetric("macro_auroc", "auroc", weighted_auroc, always(0.5), always(1.0)),
+        AreaMetric("micro_auroc", None, partial(weighted_auroc, pooled=True), always(0.5), always(1.0)),
+        _precision("macro_auprc", "auprc", macro_prevalence, pooled=False),
+        _precision("micro_auprc", None, micro_prevalence, pooled=True),
+        F1Metric("macro_f1", "f1", pooled=False),
+        F1Metric("micro_f1", None, pooled=True),
+        CalibrationMetric("ece"),
+    )
 }
 """Every metric that a task card can name."""
 

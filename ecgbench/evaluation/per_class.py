@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ecgbench.cards import TaskCard
-from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights, with_plain
-from ecgbench.evaluation.compare import Difference, aligned
+from ecgbench.evaluation.bootstrap import REPLICATES, SEED
+from ecgbench.evaluation.compare import Difference, Paired
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
-from ecgbench.evaluation.scoring import DECIMALS, tested_rows
+from ecgbench.evaluation.scoring import DECIMALS, task_rows
 
 
 @dataclass(frozen=True)
@@ -51,39 +51,34 @@ def compare_task(
 
     EcgbenchError where they are of another task, version, record, patient or label.
     """
-    first, second = aligned(tested_rows(a, card), tested_rows(b, card))
-    weights = with_plain(patient_weights(first.patient_id, replicates, seed))
-    n_patients = len(np.unique(first.patient_id))
-    ids = first.class_id.tolist()
+    paired = Paired.of(task_rows(a, card), task_rows(b, card), replicates=replicates, seed=seed)
+    test = paired.tests[0]
+    ids = test.class_id.tolist()
     overall: dict[str, Pair] = {}
     per_class: dict[str, dict[str, Pair]] = {}
     for metric in map(metric_named, card.metrics):
-        totals_a, classes_a = metric.values(first.scores, first.labels, weights)
-        totals_b, classes_b = metric.values(second.scores, second.labels, weights)
-        (overall[metric.name],) = _pairs(totals_a[:, None], totals_b[:, None], n_patients, corrected=False)
+        (totals_a, classes_a), (totals_b, classes_b) = paired.values(metric)
+        overall[metric.name] = _pair(totals_a, totals_b, paired.n_patients)
         if metric.per_class:
-            pairs = _pairs(classes_a, classes_b, n_patients, corrected=True)
+            columns = zip(classes_a.T, classes_b.T, strict=True)
+            pairs = _corrected([_pair(*column, paired.n_patients) for column in columns])
             per_class[metric.name] = dict(zip(ids, pairs, strict=True))
-    instances = dict(zip(ids, first.labels.sum(axis=0, dtype=np.int64).tolist(), strict=True))
-    return TaskComparison(first.task, card.version, len(first.record_id), n_patients, instances, overall, per_class)
+    instances = dict(zip(ids, test.labels.sum(axis=0, dtype=np.int64).tolist(), strict=True))
+    n_records = len(test.record_id)
+    return TaskComparison(test.task, card.version, n_records, paired.n_patients, instances, overall, per_class)
 
 
-def _pairs(a: np.ndarray, b: np.ndarray, n_patients: int, *, corrected: bool) -> list[Pair]:
-    """One pair a column of `a` and `b` (1 + replicates, columns), the plain value first."""
-    differences = a - b
-    low, high = interval(differences[1:])
-    p = np.array([bootstrap_p(column[1:]) if not np.isnan(column[0]) else np.nan for column in differences.T])
-    adjusted = holm(p).tolist() if corrected else [None] * len(p)
-    return [
-        Pair(
-            a=float(a[0, i]),
-            b=float(b[0, i]),
-            difference=Difference(float(differences[0, i]), float(low[i]), float(high[i]), n_patients),
-            p=float(p[i]),
-            p_holm=adjusted[i],
-        )
-        for i in range(len(p))
-    ]
+def _pair(a: np.ndarray, b: np.ndarray, n_patients: int) -> Pair:
+    """`a` and `b` (1 + replicates,), the plain value first."""
+    difference = Difference.of(a - b, n_patients)
+    p = float("nan") if np.isnan(difference.value) else bootstrap_p((a - b)[1:])
+    return Pair(float(a[0]), float(b[0]), difference, p)
+
+
+def _corrected(pairs: list[Pair]) -> list[Pair]:
+    """The pairs of one metric's classes with Holm's p."""
+    adjusted = holm(np.array([each.p for each in pairs])).tolist()
+    return [replace(each, p_holm=p) for each, p in zip(pairs, adjusted, strict=True)]
 
 
 def bootstrap_p(differences: np.ndarray) -> float:

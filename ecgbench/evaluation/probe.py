@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.auroc import weighted_auroc
+from ecgbench.evaluation.areas import weighted_auroc
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """L2 penalties that are tried, for features of unit variance and a loss averaged over records."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,14 @@ from ecgbench.cards import Mapping, TaskCard
 from ecgbench.ecg.store import Store
 from ecgbench.evaluation.references import majority_scores
 from ecgbench.evaluation.scores import Scores, age_band
-from ecgbench.evaluation.targets import TaskTargets, finding_to_class, task_key, task_targets
+from ecgbench.evaluation.targets import (
+    ProbeShare,
+    TaskTargets,
+    finding_to_class,
+    probe_shares,
+    task_key,
+    task_targets,
+)
 from ecgbench.findings import LabelBank
 
 
@@ -25,6 +32,7 @@ class TaskRecords:
     targets: TaskTargets
     n_excluded: int
     train_counts: np.ndarray
+    probe: ProbeShare | None = None
 
     def scores(self, matrix: np.ndarray) -> Scores:
         """The scores file for `matrix` (rows, classes)."""
@@ -51,26 +59,37 @@ class TaskRecords:
         return self.scores(majority_scores(self.train_counts, len(self.rows)))
 
 
-def task_records(card: TaskCard, bank: LabelBank, mapping: Mapping, store: Store) -> TaskRecords:
-    """Find a task's records and labels in a store."""
+def task_records(card: TaskCard, bank: LabelBank, mapping: Mapping, store: Store) -> list[TaskRecords]:
+    """Find a task's records and labels in a store: once, or once a probe. Validation records with a held-out finding are
+    left out."""
     targets = task_targets(card, bank, mapping, store.findings())
     split = store.records["split"].to_numpy(dtype=str)
-    evaluated = np.isin(split, ["validation", "test"])
-    return TaskRecords(
+    seen = ~holds_any(store, card.unseen)
+    evaluated = (split == "test") | ((split == "validation") & seen)
+    whole = TaskRecords(
         card=card,
         key=task_key(card, mapping),
         store=store,
         rows=np.flatnonzero(evaluated & targets.belongs),
         targets=targets,
         n_excluded=int(((split == "test") & ~targets.belongs).sum()),
-        train_counts=targets.counts[split == "train"],
+        train_counts=targets.counts[(split == "train") & seen],
     )
+    probes = probe_shares(card)
+    return [replace(whole, key=whole.key + each.suffix, probe=each) for each in probes] or [whole]
+
+
+def holds_any(store: Store, findings: frozenset[str]) -> np.ndarray:
+    """bool (n,): which records of a store have one of the findings."""
+    if not findings:
+        return np.zeros(len(store), bool)
+    return np.array([not findings.isdisjoint(named) for named in store.findings()], bool)
 
 
 def class_maximum(card: TaskCard, bank: LabelBank, mapping: Mapping, per_finding: np.ndarray) -> np.ndarray:
     """Scores of findings (n, findings) -> of a task's classes (n, classes): the maximum over the findings that map to a
     class. A class that no finding maps to gets the lowest score of the record."""
-    if card.kind == "retrieval":
+    if not card.mappings:
         return per_finding
     index = finding_to_class(card, bank, mapping)
     out = np.repeat(per_finding.min(1, keepdims=True), len(card.classes), axis=1)

@@ -26,8 +26,8 @@ class TaskTargets:
 
 
 def class_ids(card: TaskCard, bank: LabelBank) -> tuple[str, ...]:
-    """The classes of a task in order: those of the card, for retrieval every finding of the label bank."""
-    return bank.ids if card.kind == "retrieval" else tuple(each.id for each in card.classes)
+    """The classes of a task in order: those of the card, without a mapping every finding of the label bank."""
+    return tuple(each.id for each in card.classes) if card.mappings else bank.ids
 
 
 def task_key(card: TaskCard, mapping: Mapping) -> str:
@@ -38,9 +38,42 @@ def task_key(card: TaskCard, mapping: Mapping) -> str:
     return card.name if mapping == "paper" or not card.mappings else f"{card.name}_{mapping}"
 
 
+@dataclass(frozen=True)
+class ProbeShare:
+    """How many of the training records a linear probe is given, and the seed by which they are drawn."""
+
+    share: float
+    seed: int
+
+    @property
+    def suffix(self) -> str:
+        drawn = f"-seed{self.seed}" if self.share < 1 else ""
+        return f"-{100 * self.share:g}pct{drawn}"
+
+
+def probe_shares(card: TaskCard) -> list[ProbeShare]:
+    """Every probe of a card: all of the records once, a smaller share with each seed; none of other kinds of task."""
+    return [
+        ProbeShare(share, seed)
+        for share in card.shares
+        for seed in (card.seeds if share < 1 else (card.seeds or (0,))[:1])
+    ]
+
+
+def task_keys(card: TaskCard, mapping: Mapping) -> tuple[str, ...]:
+    """All names under which scores and results of a card stand: one, or one a probe."""
+    key = task_key(card, mapping)
+    return tuple(key + each.suffix for each in probe_shares(card)) or (key,)
+
+
+def keys_of(card: TaskCard) -> frozenset[str]:
+    """The names of a card under any mapping."""
+    return frozenset(key for mapping in (*card.mappings, "paper") for key in task_keys(card, mapping))
+
+
 def finding_to_class(card: TaskCard, bank: LabelBank, mapping: Mapping) -> dict[str, int]:
     """Finding id -> index of its class, for the findings that have one under the mapping."""
-    if card.kind == "retrieval":
+    if not card.mappings:
         return {finding: i for i, finding in enumerate(bank.ids)}
     if mapping not in card.mappings:
         raise EcgbenchError(f"task {card.name} has no mapping '{mapping}': choose {' or '.join(card.mappings)}.")

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from ecgbench.evaluation.bootstrap import interval
-from ecgbench.evaluation.metrics import Credit, InstanceMetric, Metric
+from ecgbench.evaluation.confusion import confusion
+from ecgbench.evaluation.metrics import AreaMetric, Credit, InstanceMetric, Metric
 from ecgbench.evaluation.scores import Scores
 
 Pair = tuple[float, float]
@@ -37,12 +38,14 @@ def bands(metrics: list[Metric], test: Scores, weights: np.ndarray) -> dict[str,
     Rounding moves a score by half a spacing at most, so the most is reached with a true class that much higher
     and its rivals that much lower, the least the other way round. That holds in every replicate, and so for the
     ends of the interval. On few records one tie that rounding made is worth more than any fixed tolerance.
+    A metric that rounds for itself (F1, calibration) has no room: its band is its value. `metrics` are fitted,
     `weights` (1 + replicates, n), the first row ones.
     """
     half = half_spacing(test.scores)
     found: dict[str, Band] = {}
     for metric in metrics:
-        least, most = (_moved(metric, test, move, weights) for move in (-half, half))
+        moves = (np.zeros(half.shape),) * 2 if metric.rounded else (-half, half)
+        least, most = (_moved(metric, test, move, weights) for move in moves)
         found[metric.name] = _band(least[0], most[0])
         if metric.per_class:
             for column, class_id in enumerate(test.class_id.tolist()):
@@ -67,11 +70,35 @@ def half_spacing(scores: np.ndarray) -> np.ndarray:
     return np.spacing(np.abs(coarse)).astype(np.float64) / 2
 
 
+def confusion_band(test: Scores) -> tuple[np.ndarray, np.ndarray] | None:
+    """The least and the most that each cell of the confusion matrix (c, c) can have been, None where there is none:
+    a class is taken for the best most often with its own score moved up and all others down."""
+    if confusion(test.scores, test.labels) is None:
+        return None
+    half = half_spacing(test.scores)
+    least, most = (
+        np.stack([_taken_for(test, move, column) for column in range(len(test.class_id))], axis=1)
+        for move in (-half, half)
+    )
+    return least, most
+
+
+def _taken_for(test: Scores, move: np.ndarray, column: int) -> np.ndarray:
+    """One column of the confusion matrix with its class `move` (n, c) higher and all others as much lower."""
+    moved = test.scores - move
+    moved[:, column] += 2 * move[:, column]
+    matrix = confusion(moved, test.labels)
+    assert matrix is not None
+    return matrix[:, column]
+
+
 def _moved(metric: Metric, test: Scores, move: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The metric with each true class `move` (n, c) higher and its rivals as much lower."""
     if isinstance(metric, InstanceMetric):
         metric = replace(metric, credit=partial(_moved_credit, metric.credit, move))
         return metric.values(test.scores, test.labels, weights)
+    if isinstance(metric, AreaMetric) and metric.least and (move < 0).any():
+        metric = replace(metric, area=metric.least)
     return metric.values(test.scores + np.where(test.labels > 0, move, -move), test.labels, weights)
 
 

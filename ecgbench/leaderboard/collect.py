@@ -152,7 +152,7 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
         name = f"{task} ({reference})" if reference else task
         found += [f"{name}: {what}" for what in mismatches(score, card, replay)]
         if replay:
-            rows[task].add(replay.test_rows)
+            rows[task].add(replay.rows)
     apart = [task for task in sorted(rows) if len(rows[task]) > 1]
     return found + [f"{task}: its references were scored on other records" for task in apart]
 
@@ -173,13 +173,13 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
             excluded[same][each.where] = score.n_excluded
             replay = replayed(each, task, None, replays)
             if replay:
-                rows[same][each.where] = replay.test_rows
+                rows[same][each.where] = replay.rows
     reasons = {
         where: f"its n_excluded of {task} is another than that of the other results with the same data_hash."
         for where, task in _strange(excluded).items()
     }
     reasons |= {
-        where: f"its scores of {task} are of other test records, patients or labels than those "
+        where: f"its scores of {task} are of other records, patients, splits or labels than those "
         "of the other results with the same data_hash."
         for where, task in _strange(rows).items()
     }

@@ -11,38 +11,37 @@ from ecgbench.cards import TaskCard
 from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.bootstrap import patient_weights, with_plain
+from ecgbench.evaluation.breakdown import compared_metrics, pieces
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
-from ecgbench.evaluation.scoring import score_task, tested_rows
-from ecgbench.evaluation.targets import task_key
+from ecgbench.evaluation.scoring import fitted_metrics, score_task, task_rows
+from ecgbench.evaluation.targets import task_keys
 from ecgbench.files import hash_file, hash_of
-from ecgbench.leaderboard.bands import Band, bands
-from ecgbench.results import TaskIdentity, TaskScore
+from ecgbench.leaderboard.bands import Band, bands, confusion_band
+from ecgbench.results import PieceScore, TaskIdentity, TaskScore
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
     """The test rows of a scores file, measured again.
 
-    `test_rows` is a hash over the test records with their patients and labels, in any order. `score` is the
+    `rows` is a hash over the records with their patients, splits and labels, in any order. `score` is the
     task's part of a result as the scores give it (`n_excluded`, of which they know nothing, is 0), `bands` what
     each of its numbers can have been before the scores were rounded to float16. `replicates` (1 + 1000,) holds
-    the plain value and then the bootstrap, for the metrics that boards compare.
+    the plain value and then the bootstrap, for the metrics that boards compare. `pieces`: by name, the same of each group
+    of records and part of findings.
     """
 
-    test_rows: str
+    rows: str
     score: TaskScore
     bands: dict[str, Band]
+    confusion: tuple[np.ndarray, np.ndarray] | None
+    pieces: dict[str, tuple[PieceScore, dict[str, Band]]]
     replicates: dict[str, np.ndarray]
 
     @property
     def n_patients(self) -> int:
         return self.score.n_patients
-
-
-def compared_metrics(card: TaskCard) -> tuple[str, ...]:
-    """The metrics whose differences a board shows: the primary one, and top-1 of a retrieval task."""
-    return tuple(dict.fromkeys([card.primary, *(name for name in ("top1",) if name in card.metrics)]))
 
 
 class Replays:
@@ -56,7 +55,7 @@ class Replays:
     def card(self, task: str, identity: TaskIdentity) -> TaskCard:
         """The card of a task by its name in a result (`superclass_clinical`), in the result's version."""
         for card in self._cards:
-            if task_key(card, identity.mapping) == task:
+            if task in task_keys(card, identity.mapping):
                 if card.version != identity.version:
                     raise EcgbenchError(
                         f"task {task} was version {identity.version} then and is version {card.version} "
@@ -74,27 +73,48 @@ class Replays:
 
 
 def replay(scores: Scores, card: TaskCard) -> Replay:
-    """Measure the test rows of a scores file by a task card."""
-    test = tested_rows(scores, card)
-    metrics = [metric_named(name) for name in card.metrics]
+    """Measure the test rows of a scores file by a task card, with what its validation rows decide."""
+    task = task_rows(scores, card)
+    test, metrics = task.rows("test"), fitted_metrics(task, card)
     weights = with_plain(patient_weights(test.patient_id))
     compared = compared_metrics(card)
+    score = TaskScore.model_validate(score_task(scores, card))
     return Replay(
-        test_rows=_rows_hash(test),
-        score=TaskScore.model_validate(score_task(scores, card)),
+        rows=_rows_hash(task),
+        score=score,
         bands=bands(metrics, test, weights),
+        confusion=confusion_band(test),
+        pieces=_pieces(score, test, card),
         replicates={m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared},
     )
 
 
-def _rows_hash(test: Scores) -> str:
-    """A hash of which records of which patients carry which labels; classes stand in the task's order."""
-    order = np.argsort(test.record_id)
+def told_pieces(score: TaskScore) -> dict[str, PieceScore]:
+    """The groups and parts of a task by one name each."""
+    groups = {f"{kind} {value}": each for kind, values in score.groups.items() for value, each in values.items()}
+    return groups | (score.parts or {})
+
+
+def _pieces(score: TaskScore, test: Scores, card: TaskCard) -> dict[str, tuple[PieceScore, dict[str, Band]]]:
+    told = told_pieces(score)
+    found = {}
+    for piece in pieces(test, card):
+        weights = with_plain(patient_weights(piece.test.patient_id))
+        metrics = [metric_named(name) for name in piece.metrics]
+        found[piece.name] = (told[piece.name], bands(metrics, piece.test, weights))
+    return found
+
+
+def _rows_hash(task: Scores) -> str:
+    """A hash of which validation and test records of which patients carry which labels; classes stand in the task's order.
+    Validation rows decide thresholds and temperature."""
+    order = np.argsort(task.record_id)
     return hash_of(
         [
-            test.class_id.tolist(),
-            test.record_id[order].tolist(),
-            test.patient_id[order].tolist(),
-            test.labels[order].tolist(),
+            task.class_id.tolist(),
+            task.record_id[order].tolist(),
+            task.patient_id[order].tolist(),
+            task.split[order].tolist(),
+            task.labels[order].tolist(),
         ]
     )

@@ -15,7 +15,7 @@ from ecgbench.errors import EcgbenchError, unknown_name
 from ecgbench.evaluation.bootstrap import REPLICATES
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import score_task
-from ecgbench.evaluation.targets import task_key
+from ecgbench.evaluation.targets import keys_of
 from ecgbench.leaderboard.replay import Replays, replay
 from ecgbench.leaderboard.verify import mismatches
 from ecgbench.results import Result, TaskScore, read_result
@@ -99,14 +99,10 @@ def scores_files(path: Path) -> dict[str, Path]:
 
 def card_of(scores: Scores) -> TaskCard:
     """The card of the task that scores name, under either mapping; `tested_rows` checks its version."""
-    named = {key: card for card in all_cards(TaskCard)[0] for key in _keys(card)}
+    named = {key: card for card in all_cards(TaskCard)[0] for key in keys_of(card)}
     if scores.task not in named:
         raise unknown_name("task", scores.task, named)
     return named[scores.task]
-
-
-def _keys(card: TaskCard) -> set[str]:
-    return {card.name, *(task_key(card, mapping) for mapping in card.mappings)}
 
 
 def _parts(result: Result) -> Iterator[tuple[str, str, Reference | None, TaskScore]]:
@@ -163,8 +159,8 @@ def _leaves(place: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(f"{place}.{key}", item)
-    elif isinstance(value, list) and value and isinstance(value[0], float):
+    elif isinstance(value, list) and value and isinstance(value[0], (float, list)):
         for position, item in enumerate(value):
-            yield f"{place}[{position}]", item
+            yield from _leaves(f"{place}[{position}]", item)
     else:
         yield place, value

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ecgbench.cards import TaskCard
+from ecgbench.evaluation.metrics import metric_named
 from ecgbench.files import hash_of
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
 from ecgbench.leaderboard.replay import Replay, Replays
@@ -156,7 +157,8 @@ def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
 def _place(row: Row, metric: str) -> tuple[float, str]:
     """The best first, rows without the number last, equal ones by their label."""
     value = row.value(metric)
-    return (math.inf if value is None else -value, row.label())
+    best_first = -1 if metric_named(metric).higher_is_better else 1
+    return (math.inf if value is None else best_first * value, row.label())
 
 
 def _rows(task: str, submissions: Sequence[Submission], names: Names, replays: Replays) -> list[Row]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecgbench.evaluation.breakdown import compared_metrics
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scoring import FEW
 from ecgbench.findings import label_bank
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
 from ecgbench.leaderboard.ranks import difference, rank_intervals
-from ecgbench.leaderboard.replay import Replay, Replays, compared_metrics
+from ecgbench.leaderboard.replay import Replay, Replays
 from ecgbench.leaderboard.rows import Group, Names, Row, encoder_key
 from ecgbench.leaderboard.tables import (
     FEW_MARK,
@@ -25,7 +26,7 @@ from ecgbench.leaderboard.tables import (
 )
 from ecgbench.results import ClassScore, TaskScore
 
-PER_CLASS = {"accuracy": "Accuracy", "top1": "Top-1", "top5": "Top-5", "auroc": "AUROC"}
+PER_CLASS = {"accuracy": "Accuracy", "top1": "Top-1", "top5": "Top-5", "auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
 CONTROLS = ("majority", "untrained", "random tower")
 LANGUAGES = {"ja": "Japanese", "en": "English"}
 
@@ -90,7 +91,9 @@ def _ranking(group: Group) -> str:
 
 def _replicates(row: Row, metric: str) -> np.ndarray | None:
     replay = row.entries[0].replay if row.entries else None
-    return replay.replicates[metric] if replay else None
+    if replay is None:
+        return None
+    return replay.replicates[metric] * (1 if metric_named(metric).higher_is_better else -1)
 
 
 def _rank(rank: tuple[int, int] | None) -> str:

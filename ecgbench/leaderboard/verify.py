@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from ecgbench.cards import TaskCard
 from ecgbench.evaluation.metrics import METRICS, InstanceMetric, metric_named
+from ecgbench.evaluation.targets import class_ids
+from ecgbench.findings import label_bank
 from ecgbench.leaderboard.bands import Band, class_number
-from ecgbench.leaderboard.replay import Replay
+from ecgbench.leaderboard.replay import Replay, told_pieces
 from ecgbench.results import Result, TaskScore
 
 TOLERANCE = 2e-3
@@ -20,7 +24,10 @@ CONSISTENCY = 1e-6
 EXACT = 1e-9
 """Chance and ceiling follow from the labels, which are never rounded."""
 
-COUNTS = ("version", "n_records", "n_patients", "n_instances", "n_present", "absent", "few")
+CHOSEN = 1e-5
+"""Thresholds are scores that were there, and temperatures have six digits."""
+
+COUNTS = ("version", "n_records", "n_patients", "n_instances", "n_present", "absent", "few", "no_threshold")
 
 Interval = tuple[float, float] | None
 
@@ -31,7 +38,7 @@ def mismatches(score: TaskScore, card: TaskCard, replay: Replay | None) -> list[
     found += [f"{name} is no metric of the task" for name in sorted(score.metrics) if name not in card.metrics]
     if found:
         return found
-    found = _against_itself(score, card)
+    found = _against_itself(score, card) + _matrix_against_classes(score, card)
     return found if replay is None else found + _against_scores(score, replay)
 
 
@@ -83,6 +90,23 @@ def _against_itself(score: TaskScore, card: TaskCard) -> list[str]:
     return found
 
 
+def _matrix_against_classes(score: TaskScore, card: TaskCard) -> list[str]:
+    """A row of the confusion matrix makes up a class, and its place on the diagonal the class's accuracy."""
+    if score.confusion is None:
+        return []
+    ids = class_ids(card, label_bank(card.labels))
+    if not _is_square(score.confusion, len(ids)):
+        return [f"confusion is no matrix of its {len(ids)} classes"]
+    found = []
+    for place, (name, row) in enumerate(zip(ids, score.confusion, strict=True)):
+        each = score.per_class.get(name)
+        if each is None or abs(sum(row) - each.n) > CONSISTENCY:
+            found.append(f"the row of {name} in confusion does not make up its label instances")
+        elif each.accuracy is not None and abs(row[place] - each.accuracy * each.n) > CONSISTENCY * max(1, each.n):
+            found.append(f"confusion has {row[place]:.4f} hits of {name}, which is not its accuracy")
+    return found
+
+
 def _against_scores(score: TaskScore, replay: Replay) -> list[str]:
     """What follows from the labels must be equal, what follows from the scores near."""
     measured = replay.score
@@ -94,11 +118,31 @@ def _against_scores(score: TaskScore, replay: Replay) -> list[str]:
     counts, wanted = ({name: (c.n, c.positives) for name, c in s.per_class.items()} for s in (score, measured))
     if counts != wanted:
         found.append("the counts of its classes are not those of the scores")
-    found += _levels(score, measured)
+    found += _levels(score, measured) + _chosen(score, measured) + _cells(score, replay)
     given = dict(_numbers(score))
     for name, (value, ends) in _numbers(measured):
         if name in given:  # a class that is missing is told with the counts
             found += _far(name, *given[name], value, ends, replay.bands.get(name))
+    return found + _taken_apart(score, replay)
+
+
+def _taken_apart(score: TaskScore, replay: Replay) -> list[str]:
+    """Groups of records and parts of findings: counts equal, numbers near."""
+    given = told_pieces(score)
+    if given.keys() != replay.pieces.keys():
+        return [f"it is told apart by {', '.join(given) or 'nothing'} and its scores by {', '.join(replay.pieces)}"]
+    found = []
+    for name, (measured, room) in replay.pieces.items():
+        own = given[name]
+        counts = ("n_records", "n_patients", "n_instances", "n_classes", "n_present")
+        if [getattr(own, each) for each in counts] != [getattr(measured, each) for each in counts]:
+            found.append(f"the counts of {name} are not those of the scores")
+        if own.metrics.keys() != measured.metrics.keys():
+            found.append(f"the metrics of {name} are not those that its scores give")
+            continue
+        for metric, wanted in measured.metrics.items():
+            told = own.metrics[metric]
+            found += _far(f"{metric} of {name}", told.value, told.ci, wanted.value, wanted.ci, room[metric])
     return found
 
 
@@ -111,6 +155,48 @@ def _levels(score: TaskScore, measured: TaskScore) -> list[str]:
         for given, wanted in [(getattr(score.metrics[name], kind), getattr(metric, kind))]
         if (given is None) != (wanted is None) or (given is not None and abs(given - wanted) > EXACT)
     ]
+
+
+def _chosen(score: TaskScore, measured: TaskScore) -> list[str]:
+    """What the validation rows decide: thresholds and temperature, which rounding does not move."""
+    pairs = {
+        f"{name} of calibration": (_calibrated(score, name), _calibrated(measured, name))
+        for name in ("temperature", "n_validation")
+    }
+    pairs |= {
+        f"the threshold of {name}": (score.per_class[name].threshold, each.threshold)
+        for name, each in measured.per_class.items()
+        if name in score.per_class
+    }
+    return [
+        f"{what} is {given} and the validation scores give {wanted}"
+        for what, (given, wanted) in pairs.items()
+        if (given is None) != (wanted is None)
+        or (given is not None and wanted is not None and not math.isclose(given, wanted, rel_tol=CHOSEN))
+    ]
+
+
+def _calibrated(score: TaskScore, name: str) -> float | None:
+    return getattr(score.calibration, name) if score.calibration else None
+
+
+def _cells(score: TaskScore, replay: Replay) -> list[str]:
+    """The confusion matrix against the room of each cell. Its shape is checked before."""
+    given, measured = score.confusion, replay.score.confusion
+    if given is None or measured is None or replay.confusion is None:
+        return [] if given == measured else ["confusion is there in one of the result and its scores only"]
+    if not _is_square(given, len(measured)):
+        return []
+    (least, most), cells = replay.confusion, np.array(given)
+    far = (cells < least - TOLERANCE) | (cells > most + TOLERANCE)
+    return [
+        f"confusion has {cells[at]:.4f} at row {at[0]}, column {at[1]} and the scores give {measured[at[0]][at[1]]:.4f}"
+        for at in zip(*np.nonzero(far), strict=True)
+    ]
+
+
+def _is_square(rows: list[list[float]], size: int) -> bool:
+    return [len(row) for row in rows] == [size] * size
 
 
 def _numbers(score: TaskScore) -> Iterator[tuple[str, tuple[float | None, Interval]]]:

@@ -19,12 +19,13 @@ from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets, 
 from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
 from ecgbench.contrastive.trainer import train
 from ecgbench.encoders.build import build_encoder, count_parameters
-from ecgbench.evaluation.embed import embed_classes, embed_ecgs, finding_logits
+from ecgbench.evaluation.embed import class_scores, embed_ecgs, embed_sentences, encoder_features, finding_logits
+from ecgbench.evaluation.probed import probed
 from ecgbench.evaluation.tables import TaskRecords, class_maximum
 from ecgbench.files import atomic_path
 
 if TYPE_CHECKING:
-    from ecgbench.pipeline.run import Prepared
+    from ecgbench.pipeline.prepare import Prepared
 
 
 class Side:
@@ -67,6 +68,16 @@ class Side:
 
     def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
         """Each task with its scores (rows, classes) by the model as it is now."""
+        probes = [task for task in self.prepared.tasks if task.probe]
+        asked = [task for task in self.prepared.tasks if not task.probe]
+        if asked:
+            yield from self.asked(asked, inputs)
+        if probes:
+            encoder: nn.Module = self.model.encoder  # type: ignore[assignment]
+            yield from probed(probes, lambda rows: encoder_features(encoder, inputs, rows))
+
+    def asked(self, tasks: list[TaskRecords], inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        """As `matrices`, of the tasks that are asked of the whole model."""
         raise NotImplementedError
 
     def trained_facts(self) -> dict[str, Any]:
@@ -84,13 +95,16 @@ class ContrastiveSide(Side):
         targets = TextTargets.of(texts.vectors, texts.training, draw_seed)
         return ContrastiveSet(inputs, self.prepared.train_rows, targets)
 
-    def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
-        rows = np.unique(np.concatenate([task.rows for task in self.prepared.tasks]))
+    def asked(self, tasks: list[TaskRecords], inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        rows = np.unique(np.concatenate([task.rows for task in tasks]))
         ecgs = embed_ecgs(self.model, inputs, rows)
-        for task in self.prepared.tasks:
-            places = self.prepared.texts.classes[task.card.name]
-            classes = embed_classes(self.model, self.prepared.texts.vectors[places])
-            yield task, ecgs[np.searchsorted(rows, task.rows)] @ classes.T
+        for task in tasks:
+            asked = self.prepared.texts.classes[task.card.name]
+            places = list(dict.fromkeys(place for said in asked.sentences for place in said))
+            row_of = {place: row for row, place in enumerate(places)}
+            sentences = embed_sentences(self.model, self.prepared.texts.vectors[places])
+            classes = [[row_of[place] for place in said] for said in asked.sentences]
+            yield task, class_scores(ecgs[np.searchsorted(rows, task.rows)], sentences, classes, asked.combine)
 
     def trained_facts(self) -> dict[str, Any]:
         return {"temperature": self.model.temperature}
@@ -106,10 +120,10 @@ class SupervisedSide(Side):
         rows = self.prepared.train_rows
         return LabelledSet(inputs, rows, [findings[row] for row in rows], self.prepared.bank)
 
-    def matrices(self, inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
-        rows = np.unique(np.concatenate([task.rows for task in self.prepared.tasks]))
+    def asked(self, tasks: list[TaskRecords], inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
+        rows = np.unique(np.concatenate([task.rows for task in tasks]))
         logits = finding_logits(self.model, inputs, rows)
-        for task in self.prepared.tasks:
+        for task in tasks:
             own = logits[np.searchsorted(rows, task.rows)]
             yield task, class_maximum(task.card, self.prepared.bank, self.prepared.request.mapping, own)
 

@@ -18,8 +18,9 @@ from ecgbench.cards import TaskCard
 from ecgbench.catalogue import load_card
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
+from ecgbench.pipeline.reporting import Silent
 from ecgbench.pipeline.request import make_request
-from ecgbench.pipeline.run import Silent, execute
+from ecgbench.pipeline.run import execute
 from ecgbench.recipe import check_recipe
 
 MEASURED = (

@@ -74,6 +74,12 @@ def all_scores(task: str, data_hash: str, skill: float, noise: int) -> dict[str,
     }
 
 
+def rounded(scores: Scores, folder: Path) -> Scores:
+    """The scores as a committed copy holds them."""
+    scores.save(folder / "rounded.npz", dtype=np.float16)
+    return Scores.load(folder / "rounded.npz")
+
+
 def make(
     results: Path,
     name: str,
@@ -132,7 +138,7 @@ def make(
     }
     result = Result.model_validate(
         {
-            "schema": 1,
+            "schema": 2,
             "run_id": run_id_of(identity),
             "status": "failed" if failed else "ok",
             "reason": failed,

@@ -11,24 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation import auroc
+from ecgbench.evaluation import weighting
 from ecgbench.evaluation.bootstrap import interval, patient_weights
 from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.metrics import METRICS
 from ecgbench.evaluation.scores import Scores
+from ecgbench.evaluation.scoring import fitted
 
 
-def random_scores(seed: int, n: int = 40, n_classes: int = 4, n_patients: int = 15) -> Scores:
-    """Few patients, tied scores, rare classes; the first four records are validation records."""
+def random_scores(seed: int, n: int = 48, n_patients: int = 15) -> Scores:
+    """Few patients, tied scores, rare classes; the first twelve records are validation records."""
     rng = np.random.default_rng(seed)
-    labels = (rng.random((n, n_classes)) < [0.5, 0.3, 0.1, 0.05][:n_classes]).astype(np.int16)
+    labels = (rng.random((n, 7)) < [0.5, 0.3, 0.1, 0.05, 0.1, 0.1, 0.1]).astype(np.int16)
     labels[labels.sum(axis=1) == 0, 0] = 2
     patient = np.array([f"p{each:03}" for each in rng.integers(0, n_patients, n)])
-    patient[:4] = "validation-patient"
+    patient[:12] = "validation-patient"
+    labels[2:4] = [0, 1, 1, 1, 1, 1, 1]
     blank = np.full(n, "")
     return Scores(
         "rhythm", 1, np.array([f"r{each}" for each in range(n)]), patient,
-        np.array(["validation"] * 4 + ["test"] * (n - 4)), np.array(["c0", "c1", "c2", "c3"][:n_classes]),
+        np.array(["validation"] * 12 + ["test"] * (n - 12)), np.array([f"c{each}" for each in range(7)]),
         (rng.integers(0, 5, labels.shape) + labels).astype(np.float32), labels, blank, blank, blank,
     )  # fmt: skip
 
@@ -50,13 +52,15 @@ def explicit_resamples(patient_id: np.ndarray, n_replicates: int, seed: int) -> 
 @pytest.mark.parametrize("name", sorted(METRICS))
 @pytest.mark.parametrize("seed", [0, 1])
 def test_replicates_are_the_metric_on_repeated_rows(name: str, seed: int) -> None:
-    test = random_scores(seed).rows("test")
+    scores = random_scores(seed)
+    test, metric = scores.rows("test"), fitted(METRICS[name], scores)
     weights = patient_weights(test.patient_id, 60, seed)
-    values, per_class = METRICS[name].values(test.scores, test.labels, weights)
+    values, per_class = metric.values(test.scores, test.labels, weights)
+    assert np.isfinite(values).all() and len(np.unique(values)) > 10
     lost = 0
     for replicate, rows in enumerate(explicit_resamples(test.patient_id, 60, seed)):
         once = np.ones((1, len(rows)), dtype=np.int16)
-        expected, expected_per_class = METRICS[name].values(test.scores[rows], test.labels[rows], once)
+        expected, expected_per_class = metric.values(test.scores[rows], test.labels[rows], once)
         assert values[replicate] == pytest.approx(expected[0], abs=1e-12)
         np.testing.assert_allclose(per_class[replicate], expected_per_class[0], atol=1e-12)
         lost += int(np.isnan(expected_per_class).any())
@@ -90,8 +94,9 @@ def test_seed_and_order() -> None:
 
 
 def test_copies_of_a_patients_records_add_no_certainty() -> None:
-    test = random_scores(5).rows("test")
-    for metric in METRICS.values():
+    scores = random_scores(5)
+    test = scores.rows("test")
+    for metric in (fitted(each, scores) for each in METRICS.values()):
         once = metric.values(test.scores, test.labels, patient_weights(test.patient_id, 100))
         thrice = metric.values(
             np.tile(test.scores, (3, 1)),
@@ -102,12 +107,13 @@ def test_copies_of_a_patients_records_add_no_certainty() -> None:
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    test = random_scores(2).rows("test")
+    scores = random_scores(2)
+    test, metrics = scores.rows("test"), {name: fitted(each, scores) for name, each in METRICS.items()}
     weights = patient_weights(test.patient_id, 30)
-    whole = {name: metric.values(test.scores, test.labels, weights) for name, metric in METRICS.items()}
-    monkeypatch.setattr(auroc, "BLOCK", 7 * len(test.scores))
-    assert len(list(auroc.blocks(*weights.shape))) == 5
-    for name, metric in METRICS.items():
+    whole = {name: metric.values(test.scores, test.labels, weights) for name, metric in metrics.items()}
+    monkeypatch.setattr(weighting, "BLOCK", 7 * len(test.scores))
+    assert len(list(weighting.blocks(*weights.shape))) == 5
+    for name, metric in metrics.items():
         for one, other in zip(whole[name], metric.values(test.scores, test.labels, weights), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-12)
 
@@ -157,7 +163,8 @@ def test_the_difference_is_taken_on_the_same_resamples(name: str) -> None:
 
     def value(scores: Scores, rows: np.ndarray) -> float:
         once = np.ones((1, len(rows)), dtype=np.int16)
-        return float(METRICS[name].values(scores.scores[rows], scores.labels[rows], once)[0][0])
+        metric = fitted(METRICS[name], a if scores is first else b)
+        return float(metric.values(scores.scores[rows], scores.labels[rows], once)[0][0])
 
     everything = np.arange(len(first.scores))
     resampled = [value(first, rows) - value(second, rows) for rows in explicit_resamples(first.patient_id, 80, 4)]
@@ -180,7 +187,9 @@ def test_compared_with_itself_or_turned_round() -> None:
 def test_order_of_records_and_classes_does_not_matter() -> None:
     a = random_scores(3)
     b = other_scores(a)
-    turned = b.select(np.random.default_rng(0).permutation(len(b.scores))).with_classes(("c2", "c0", "c3", "c1"))
+    turned = b.select(np.random.default_rng(0).permutation(len(b.scores))).with_classes(
+        ("c2", "c0", "c6", "c3", "c1", "c5", "c4")
+    )
     for name in METRICS:
         straight = paired_difference(a, b, name, replicates=50)
         assert vars(paired_difference(a, turned, name, replicates=50)) == pytest.approx(vars(straight), abs=1e-12)
@@ -193,6 +202,17 @@ def test_validation_rows_do_not_enter() -> None:
     assert paired_difference(a, without, "top1", replicates=20) == paired_difference(a, b, "top1", replicates=20)
 
 
+@pytest.mark.parametrize("name", ["macro_f1", "micro_f1", "ece"])
+def test_what_validation_rows_decide_is_compared_on_the_same_ones_only(name: str) -> None:
+    a = random_scores(3)
+    b = other_scores(a)
+    assert not np.isnan(paired_difference(a, b, name, replicates=5).value)
+    labels = b.labels.copy()
+    labels[0, 0] += 1  # a validation record
+    for other in (b.select(b.split == "test"), replace(b, labels=labels)):
+        assert np.isnan(paired_difference(a, other, name, replicates=5).value)
+
+
 def mismatched(**changes: Any) -> Scores:
     return replace(random_scores(3), **changes)
 
@@ -200,19 +220,19 @@ def mismatched(**changes: Any) -> Scores:
 def test_what_does_not_match_is_refused() -> None:
     a = random_scores(3)
     labels = a.labels.copy()
-    labels[7, 0] += 1
+    labels[17, 0] += 1
     patients = a.patient_id.copy()
-    patients[9] = "p999"
+    patients[19] = "p999"
     records = a.record_id.copy()
-    records[11] = "r999"
+    records[21] = "r999"
     for wrong, says in (
         (mismatched(task="superclass"), "rhythm version 1 cannot be compared with superclass"),
         (mismatched(task_version=2), "version 2"),
-        (mismatched(labels=labels), "test record 'r7' has other labels"),
-        (mismatched(patient_id=patients), "test record 'r9' has other labels or another patient"),
-        (mismatched(record_id=records), "test record 'r11' stands only in the first"),
-        (a.select(np.arange(len(a.scores)) != 12), "test record 'r12' stands only in the first"),
-        (mismatched(class_id=np.array(["c0", "c1", "c2", "c9"])), "lack the class 'c3'"),
+        (mismatched(labels=labels), "test record 'r17' has other labels"),
+        (mismatched(patient_id=patients), "test record 'r19' has other labels or another patient"),
+        (mismatched(record_id=records), "test record 'r21' stands only in the first"),
+        (a.select(np.arange(len(a.scores)) != 22), "test record 'r22' stands only in the first"),
+        (mismatched(class_id=np.array([*a.class_id[:6], "c9"])), "lack the class 'c6'"),
         (mismatched(scores=a.scores * np.float32(np.nan)), "not finite"),
     ):
         with pytest.raises(EcgbenchError, match=says):

@@ -127,6 +127,32 @@ def test_a_prompt_template_holds_its_place_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"templates": {"ja": ["{findings}", "心電図"], "en": "{findings}"}}, "each template in ja must hold"),
+        (
+            {"templates": {"ja": ["{findings}", "{findings}"], "en": "{findings}"}},
+            "a template in ja stands there twice",
+        ),
+        ({"templates": {"ja": [], "en": "{findings}"}}, "and there must be one"),
+        ({"templates": {"ja": "{findings}"}}, "must name the same languages"),
+        ({"states": "parts"}, "states: Input should be 'name' or 'members'"),
+        ({"combine": "sum"}, "combine: Input should be 'mean' or 'max'"),
+    ],
+)
+def test_a_prompt_set_that_is_wrong_is_said(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(EcgbenchError, match=message):
+        read_card(PromptSet, overlay_card(tmp_path, PromptSet, "mine", **changes))
+
+
+def test_one_template_may_stand_without_a_list(tmp_path: Path) -> None:
+    listed = {"ja": ["{findings}。"], "en": ["{findings}."]}
+    alone = {"ja": "{findings}。", "en": "{findings}."}
+    read = [read_card(PromptSet, overlay_card(tmp_path, PromptSet, "mine", templates=each)) for each in (listed, alone)]
+    assert read[0].hash == read[1].hash and read[0].templates["ja"] == ("{findings}。",)
+
+
+@pytest.mark.parametrize(
     ("text", "key", "line"),
     [
         ("name: mine\nsummary: a\nname: yours\n", "name", 3),

@@ -13,6 +13,7 @@ from scipy.io import savemat
 from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import load_card
 from ecgbench.ecg.recording import LEADS, DamagedRecordError, Entry
+from ecgbench.ecg.sources import open_source
 from ecgbench.ecg.sources.cinc import Cinc, header_comments
 from ecgbench.ecg.sources.options import SourceOptions
 from ecgbench.errors import EcgbenchError
@@ -265,3 +266,75 @@ def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:
 def test_an_entry_of_another_source_is_no_entry_of_this_one(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="does not come from this source"):
         cinc(tmp_path).load(Entry("x", "x", "train", ()))
+
+
+# --- cards that take some hospitals only --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("cpsc2018", {"A0001": "CPSC", "deep/A6877": "CPSC"}),
+        ("csn38", {"JS00001": "Chapman-Shaoxing", "JS10646": "Chapman-Shaoxing", "deep/JS10647": "Ningbo"}),
+    ],
+)
+def test_a_card_takes_the_records_of_its_sites_alone(name: str, taken: dict[str, str], tmp_path: Path) -> None:
+    for record in (
+        "A0001",
+        "deep/A6877",
+        "JS00001",
+        "JS10646",
+        "deep/JS10647",
+        "Q0001",
+        "E00001",
+        "HR00001",
+        "AB1",
+        "x",
+    ):
+        header(tmp_path, record, f"#Dx: {AF}")
+    _, source = open_source(f"{name}:{tmp_path}")
+    listed = source.entries()
+    assert {str(entry.origin): entry.site for entry in listed} == taken
+    assert all(entry.findings == ("atrial-fibrillation",) for entry in listed)
+
+
+def test_a_folder_without_a_record_of_the_card_s_sites_says_which_card_reads_it(tmp_path: Path) -> None:
+    header(tmp_path, "E00001", f"#Dx: {AF}")
+    with pytest.raises(
+        EcgbenchError, match=r"^csn38:.* is of Chapman-Shaoxing or Ningbo, by its name; cinc:PATH reads"
+    ):
+        open_source(f"csn38:{tmp_path}")[1].entries()
+
+
+@pytest.mark.parametrize(
+    ("name", "codes", "findings"),
+    [
+        ("csn38", "270492004", ("first-degree-atrioventricular-block",)),  # neither AVB nor VB nor 2AVB
+        ("csn38", "164889003", ("atrial-fibrillation",)),  # AFIB is not AF
+        ("csn38", "251199005", ("counterclockwise-rotation",)),  # CCR is not CR
+        ("csn38", "164930006", ("st-extension",)),  # STE is not ST
+        ("csn38", "251146004", ()),  # LVQRSAL is not SA
+        ("csn38", "54016002", ("second-degree-atrioventricular-block-type-one",)),  # 2AVB1 is not 2AVB
+        ("csn38", "426177001", ()),  # sinus bradycardia is none of the 38
+        ("csn38", "713427006,427172004", ("right-bundle-branch-block", "ventricular-premature-beat")),
+        ("csn38", "713426002", ()),  # an incomplete block is scored as nothing of the 38
+        ("cpsc2018", "426783006", ("normal",)),
+        ("cpsc2018", "164884008", ("premature-ventricular-contraction",)),
+        ("cpsc2018", "427172004,713427006", ()),  # codes of other hospitals' records
+    ],
+)
+def test_a_code_gives_the_finding_whose_code_it_is(
+    name: str, codes: str, findings: tuple[str, ...], tmp_path: Path
+) -> None:
+    record = "JS00001" if name == "csn38" else "A0001"
+    header(tmp_path, record, f"#Dx: {codes}")
+    (entry,) = open_source(f"{name}:{tmp_path}")[1].entries()
+    assert entry.findings == findings
+
+
+@pytest.mark.parametrize(("name", "size"), [("cpsc2018", 9), ("csn38", 38)])
+def test_no_code_is_of_two_classes(name: str, size: int) -> None:
+    bank = label_bank(f"labels-{name}.csv")
+    codes = [code for cell in bank.column("snomed").values() for code in cell.split("|")]
+    assert len(bank) == len(bank.column("snomed")) == size
+    assert len(set(codes)) == len(codes) and not any("+" in code or "~" in code for code in codes)

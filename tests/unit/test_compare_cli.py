@@ -20,6 +20,8 @@ from ecgbench.evaluation.bootstrap import patient_weights
 from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.per_class import bootstrap_p, compare_task, holm, least_p
+from ecgbench.evaluation.scores import Scores
+from ecgbench.evaluation.scoring import fitted
 
 SUPERCLASS = load_card(TaskCard, "superclass")
 RETRIEVAL = load_card(TaskCard, "retrieval98")
@@ -77,6 +79,10 @@ def test_p_is_uniform_enough_where_nothing_differs() -> None:
     assert under <= 9  # 60 x 0.05 = 3; 10 or more has a chance of 0.1 %
 
 
+def measured(name: str, scores: Scores, test: Scores, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return fitted(metric_named(name), scores).values(test.scores, test.labels, weights)
+
+
 @pytest.mark.parametrize("card", [SUPERCLASS, RETRIEVAL], ids=lambda card: card.name)
 def test_a_comparison_is_paired_difference_and_its_twin(card: TaskCard) -> None:
     """Overall as the existing function has it; class by class by slicing one class out."""
@@ -87,15 +93,17 @@ def test_a_comparison_is_paired_difference_and_its_twin(card: TaskCard) -> None:
     for name, pair in found.overall.items():
         assert pair.difference == paired_difference(a, b, name, replicates=200)
         assert pair.a - pair.b == pair.difference.value and pair.p_holm is None
-        each = [metric_named(name).values(x.scores, x.labels, weights)[0] for x in (test_a, test_b)]
+        each = [measured(name, *pair, weights)[0] for pair in ((a, test_a), (b, test_b))]
         assert pair.p == pytest.approx(naive_p((each[0] - each[1]).tolist()))
     for name, classes in found.per_class.items():
-        each = [metric_named(name).values(x.scores, x.labels, weights)[1] for x in (test_a, test_b)]
+        each = [measured(name, *pair, weights)[1] for pair in ((a, test_a), (b, test_b))]
         expected = [naive_p(column.tolist()) for column in (each[0] - each[1]).T]
         assert [pair.p for pair in classes.values()] == pytest.approx(expected, nan_ok=True)
         assert [pair.p_holm for pair in classes.values()] == pytest.approx(naive_holm(expected), nan_ok=True)
     absent = found.per_class[card.metrics[0]][str(a.class_id[-1])]
     assert np.isnan(absent.p) and np.isnan(absent.difference.value)
+    assert set(found.per_class) == {name for name in card.metrics if metric_named(name).per_class}
+    assert {"macro_auprc", "macro_f1"} < set(found.per_class)
 
 
 def test_swapping_the_two_turns_the_sign_and_keeps_p() -> None:
@@ -143,6 +151,15 @@ def test_the_verb_prints_every_shared_task(runs: tuple[str, str], capsys: pytest
     holm_p = [each["p_holm"] for each in classes.values() if each["p_holm"] is not None]
     assert holm_p == pytest.approx(naive_holm(p)) and len(p) == 4
     assert classes["sinus-bradycardia"]["ci"] is None
+
+
+def test_where_lower_is_better_it_is_said(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["compare", *runs, "--task", "superclass"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines if "lower is better" in line] == ["ece (lower is better)"]
+    assert run_command(["compare", *runs, "--task", "superclass", "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["tasks"]["superclass"]["metrics"]
+    assert [name for name, each in metrics.items() if not each["higher_is_better"]] == ["ece"]
 
 
 def test_classes_are_tabled_and_a_coarse_p_is_said(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,9 @@ def test_a_board_with_its_controls(results: Path) -> None:
     assert found[0]["Rank"].startswith("1")
     chance = next(row for row in found if row["Recipe"].startswith("chance"))
     assert (chance["accuracy"], chance["Rank"], chance["Seeds"]) == ("0.200", "—", "—")
-    assert "Chance: accuracy 0.200, macro_auroc 0.500. Ceiling: accuracy 0." in page
+    assert (
+        "Chance: accuracy 0.200, balanced_accuracy 0.200, macro_auroc 0.500" in page and "Ceiling: accuracy 0." in page
+    )
     assert "4 present, 1 absent" in page
     assert "run here by ecgbench 0.1.0, commit 01234567" in page
 
@@ -259,7 +261,7 @@ def test_what_is_left_out_and_why(results: Path) -> None:
     assert "run_id is not the hash of identity" in reasons["renamed"]
     assert "superclass: accuracy is 0.9900 and" in reasons["better"]
     assert "has schema 0" in reasons["old"]
-    assert "task superclass was version 9 then and is version 1 now" in reasons["newer-task"]
+    assert "task superclass was version 9 then and is version 2 now" in reasons["newer-task"]
     assert "made/damaged/scores/superclass.npz is damaged" in reasons["damaged"]
     assert "the result does not match its scores" in reasons["swapped"]
     assert reasons["empty"] == "no result file at made/empty/result.json."
@@ -281,7 +283,7 @@ def test_scores_of_other_patients_are_left_out(results: Path) -> None:
     submissions, left_out = collect(results)
     assert [each.where for each in submissions] == ["made/s0", "made/s1"]
     assert [each.where for each in left_out] == ["made/stranger"]
-    assert "other test records, patients or labels" in left_out[0].reason
+    assert "of other records, patients, splits or labels" in left_out[0].reason
 
 
 def test_another_number_of_excluded_records_is_left_out(results: Path) -> None:

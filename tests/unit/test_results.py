@@ -9,7 +9,7 @@ import pytest
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
-from ecgbench.results import Result, control_of, read_result, result_schema, run_id_of, write_result
+from ecgbench.results import Result, control_of, read_result, result_schema, result_text, run_id_of, write_result
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,7 @@ def a_result(**changes: object) -> Result:
         "per_class": {"a": {"n": 5, "positives": 4, "accuracy": 0.5}, "b": {"n": 0, "positives": 0}},
     }  # fmt: skip
     fields = {
-        "schema": 1, "run_id": run_id_of(identity), "status": "ok", "identity": identity,
+        "schema": 2, "run_id": run_id_of(identity), "status": "ok", "identity": identity,
         "encoder": {"name": "e", "card": "c", "source": "s", "parameters": 3, "licence": None},
         "text": {"name": "t", "identity": identity["text"], "control": False, "licence": None},
         "data": {"name": "d", "version": 1, "data_hash": "h", "splits_hash": "i", "splits": {}, "damaged": [],
@@ -56,7 +56,7 @@ def test_an_undefined_number_stays_null(tmp_path: Path) -> None:
     ("edit", "message"),
     [
         (lambda d: d["identity"].update(seed=1), "run_id is not the hash of identity"),
-        (lambda d: d.update(schema=2), "has schema 2; this version reads schema 1"),
+        (lambda d: d.update(schema=9), "has schema 9; this version reads schema 1, 2"),
         (lambda d: d.update(extra=1), "extra: Extra inputs"),
         (lambda d: d.pop("seed"), "seed: Field required"),
         (lambda d: d.update(status="failed"), "a failed run needs a reason"),
@@ -169,3 +169,26 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 def test_the_committed_schema_is_the_models() -> None:
     """After a change: python -c "from ecgbench.results import *; print(result_schema(), end='')" > docs/result.schema.json"""
     assert (ROOT / "docs" / "result.schema.json").read_text(encoding="utf-8") == result_schema()
+
+
+def test_a_result_of_schema_1_is_migrated(tmp_path: Path) -> None:
+    new = a_result()
+    old = json.loads(result_text(new))
+    old["schema"] = 1
+    del old["trained_on"]
+    for task in old["tasks"].values():
+        for later in ("no_threshold", "calibration", "confusion"):
+            del task[later]
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+    assert read_result(path) == new
+
+
+def test_what_a_model_was_trained_on_is_part_of_its_identity(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_result(path, a_result())
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["trained_on"] = {"run_id": "0" * 16, "data": "other", "version": 1, "data_hash": "x"}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(EcgbenchError, match="trained_on and identity differ"):
+        read_result(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,11 +112,11 @@ def test_the_shape_of_a_retrieval_result() -> None:
     result = score_task(scores, RETRIEVAL, n_excluded=3, replicates=40)
     assert list(result) == [
         "version", "n_records", "n_instances", "n_patients", "n_excluded", "n_present", "absent", "few",
-        "metrics", "per_class",
+        "no_threshold", "metrics", "per_class", "calibration", "confusion", "parts", "groups",
     ]  # fmt: skip
     test = scores.rows("test")
     positives = dict(zip(BANK.ids, (test.labels > 0).sum(axis=0).tolist(), strict=True))
-    assert (result["version"], result["n_records"], result["n_excluded"]) == (1, 80, 3)
+    assert (result["version"], result["n_records"], result["n_excluded"]) == (RETRIEVAL.version, 80, 3)
     assert result["n_instances"] == int(test.labels.sum())
     assert result["n_patients"] == len(set(test.patient_id.tolist()))
     assert result["absent"] == [name for name in BANK.ids if positives[name] == 0] != []
@@ -127,16 +128,24 @@ def test_the_shape_of_a_retrieval_result() -> None:
         assert each["ci"][0] <= each["value"] <= each["ci"][1] and each["value"] <= each["ceiling"] <= 1
     assert list(result["per_class"]) == list(BANK.ids)
     for name, each in result["per_class"].items():
-        assert list(each) == ["n", "positives", "top1", "top1_ci", "top5", "top5_ci", "auroc", "auroc_ci"]
+        assert list(each) == [
+            "n", "positives", "top1", "top1_ci", "top5", "top5_ci", "auroc", "auroc_ci", "auprc", "auprc_ci",
+            "f1", "f1_ci", "threshold",
+        ]  # fmt: skip
         assert (each["n"], each["positives"]) == (positives[name], positives[name])
 
 
 def test_the_shape_of_a_zero_shot_result() -> None:
     result = score_task(random_scores(RHYTHM), RHYTHM, replicates=10)
-    assert list(result["metrics"]) == ["accuracy", "macro_auroc"]
+    assert list(result["metrics"]) == [
+        "accuracy", "balanced_accuracy", "macro_auroc", "micro_auroc", "macro_auprc", "micro_auprc", "macro_f1", "ece",
+    ]  # fmt: skip
     assert list(result["per_class"]) == [each.id for each in RHYTHM.classes]
     for each in result["per_class"].values():
-        assert list(each) == ["n", "positives", "accuracy", "accuracy_ci", "auroc", "auroc_ci"]
+        assert list(each) == [
+            "n", "positives", "accuracy", "accuracy_ci", "auroc", "auroc_ci", "auprc", "auprc_ci", "f1", "f1_ci",
+            "threshold",
+        ]  # fmt: skip
     assert any(each["n"] > each["positives"] for each in result["per_class"].values())
 
 
@@ -200,20 +209,101 @@ def test_order_of_records_and_classes_changes_nothing(card: TaskCard) -> None:
     assert score_task(turned, card, replicates=20) == score_task(scores, card, replicates=20)
 
 
-def test_validation_rows_do_not_enter() -> None:
+CHOSEN = {"macro_f1", "micro_f1", "ece", "f1", "f1_ci", "threshold"}
+
+
+def without_chosen(result: dict) -> dict:
+    """A task's part without what validation rows decide."""
+    classes = result["per_class"].items()
+    return {
+        **result,
+        **{"calibration": None, "no_threshold": None},
+        "metrics": {name: each for name, each in result["metrics"].items() if name not in CHOSEN},
+        "per_class": {name: {k: v for k, v in each.items() if k not in CHOSEN} for name, each in classes},
+    }
+
+
+def test_validation_rows_enter_thresholds_and_temperature_alone() -> None:
     scores = random_scores(RHYTHM)
     other = scores.scores.copy()
-    other[scores.split == "validation"] = 99
-    assert score_task(replace(scores, scores=other), RHYTHM, replicates=20) == score_task(scores, RHYTHM, replicates=20)
+    other[scores.split == "validation"] = 1 - other[scores.split == "validation"] / 2
+    before, after = (score_task(each, RHYTHM, replicates=20) for each in (scores, replace(scores, scores=other)))
+    assert without_chosen(before) == without_chosen(after)
+    for name in ("macro_f1", "ece"):
+        assert before["metrics"][name]["value"] != after["metrics"][name]["value"]
+    assert before["calibration"]["temperature"] != after["calibration"]["temperature"]
+
+
+def test_test_rows_enter_neither_thresholds_nor_temperature() -> None:
+    scores = random_scores(RHYTHM)
+    test = scores.split == "test"
+    labels, other = scores.labels.copy(), scores.scores.copy()
+    labels[test] = np.roll(labels[test], 1, axis=1)
+    other[test] = other[test][::-1]
+    before, after = (
+        score_task(each, RHYTHM, replicates=5) for each in (scores, replace(scores, labels=labels, scores=other))
+    )
+    assert before["calibration"] == after["calibration"] and before["calibration"]["n_validation"] == 40
+    thresholds = [[each["threshold"] for each in result["per_class"].values()] for result in (before, after)]
+    assert thresholds[0] == thresholds[1] and before["metrics"]["macro_f1"] != after["metrics"]["macro_f1"]
+
+
+def test_without_validation_rows_what_they_decide_is_null() -> None:
+    scores = random_scores(RHYTHM)
+    whole, bare = (score_task(each, RHYTHM, replicates=5) for each in (scores, scores.rows("test")))
+    assert without_chosen(whole) == without_chosen(bare) and bare["calibration"] is None
+    assert bare["no_threshold"] == [each.id for each in RHYTHM.classes]
+    for name in ("macro_f1", "ece"):
+        assert bare["metrics"][name]["value"] is bare["metrics"][name]["ci"] is None
+    assert {(each["threshold"], each["f1"]) for each in bare["per_class"].values()} == {(None, None)}
+
+
+def test_classes_without_a_threshold_are_listed_and_a_task_without_f1_lists_none() -> None:
+    scores = random_scores(RHYTHM)
+    labels = scores.labels.copy()
+    labels[scores.split == "validation", 2] = 0
+    labels[labels.sum(axis=1) == 0, 1] = 1
+    result = score_task(replace(scores, labels=labels), RHYTHM, replicates=5)
+    assert result["no_threshold"] == ["sinus-tachycardia", "sinus-bradycardia"]
+    assert result["per_class"]["sinus-tachycardia"]["f1"] is None and "sinus-tachycardia" not in result["absent"]
+    plain = RHYTHM.model_copy(update={"metrics": ("accuracy",)})
+    result = score_task(scores, plain, replicates=5)
+    assert result["no_threshold"] is None and "threshold" not in result["per_class"]["sinus-tachycardia"]
+
+
+def test_the_confusion_matrix_is_that_of_the_test_rows() -> None:
+    scores = random_scores(RHYTHM)
+    test = scores.rows("test")
+    result = score_task(scores, RHYTHM, replicates=2)
+    hits = [row[i] for i, row in enumerate(result["confusion"])]
+    assert [sum(row) for row in result["confusion"]] == pytest.approx(test.labels.sum(axis=0).tolist())
+    assert sum(hits) == pytest.approx(result["metrics"]["accuracy"]["value"] * result["n_instances"])
+    assert score_task(random_scores(RETRIEVAL), RETRIEVAL, replicates=2)["confusion"] is None
+
+
+@pytest.mark.parametrize("card", [RETRIEVAL, RHYTHM], ids=lambda card: card.name)
+def test_rounded_scores_give_the_same_thresholds_temperature_f1_and_calibration(card: TaskCard, tmp_path: Path) -> None:
+    scores = random_scores(card)
+    noise = np.random.default_rng(1).random(scores.scores.shape)
+    scores = replace(scores, scores=(scores.scores / 10 + noise / 10).astype(np.float32))
+    scores.save(tmp_path / "half.npz", dtype=np.float16)
+    coarse, fine = (score_task(each, card, replicates=10) for each in (Scores.load(tmp_path / "half.npz"), scores))
+    assert coarse != fine and coarse["calibration"] == fine["calibration"]
+    for name in CHOSEN & set(card.metrics):
+        assert coarse["metrics"][name] == fine["metrics"][name] and fine["metrics"][name]["value"] is not None
+    for name, each in fine["per_class"].items():
+        assert {k: coarse["per_class"][name][k] for k in each if k in CHOSEN} == {
+            k: each[k] for k in each if k in CHOSEN
+        }
 
 
 def test_constant_scores_are_at_chance_with_no_spread() -> None:
     scores = random_scores(RETRIEVAL)
     result = score_task(replace(scores, scores=np.zeros_like(scores.scores)), RETRIEVAL, replicates=20)
-    for name in ("top1", "top5", "macro_auroc", "mrr"):
-        each = result["metrics"][name]
-        assert each["value"] == each["chance"] and each["ci"] == [each["chance"]] * 2
-    assert result["metrics"]["mrr_filtered"]["value"] == result["metrics"]["mrr_filtered"]["chance"]
+    for name, each in result["metrics"].items():
+        assert each["value"] == each["chance"]
+        if name in ("top1", "top5", "macro_auroc", "micro_auroc", "mrr"):  # chance of the others follows the resample
+            assert each["ci"] == [each["chance"]] * 2
 
 
 @pytest.mark.parametrize("name", RETRIEVAL.metrics)
@@ -230,7 +320,7 @@ def test_intervals_of_each_class_are_over_the_replicates_alone() -> None:
     test = scores.rows("test")
     weights = patient_weights(test.patient_id, 7, seed=2)
     result = score_task(scores, RHYTHM, replicates=7, seed=2)
-    for name, key in (("accuracy", "accuracy"), ("macro_auroc", "auroc")):
+    for name, key in (("accuracy", "accuracy"), ("macro_auroc", "auroc"), ("macro_auprc", "auprc")):
         _, per_class = METRICS[name].values(test.scores, test.labels, weights)
         for column in range(4):  # the fifth is absent
             ci = result["per_class"][RHYTHM.classes[column].id][f"{key}_ci"]
@@ -249,7 +339,7 @@ def test_few_means_under_ten_positive_records(positives: int, marked: bool) -> N
     assert result["per_class"]["sinus-tachycardia"]["n"] == 2 * positives
 
 
-def test_a_scores_file_gives_the_same_numbers(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_scores_file_gives_the_same_numbers(tmp_path: Path) -> None:
     scores = random_scores(RETRIEVAL)
     scores.save(tmp_path / "retrieval98.npz")
     again = score_task(Scores.load(tmp_path / "retrieval98.npz"), RETRIEVAL, replicates=20)
@@ -268,11 +358,11 @@ def test_what_does_not_fit_the_card_is_refused() -> None:
     with pytest.raises(EcgbenchError, match="no metric 'f1': choose from " + ", ".join(METRICS)):
         score_task(scores, unknown)
     with pytest.raises(
-        EcgbenchError, match="of task rhythm version 1, the card is of superclass or superclass_clinical"
+        EcgbenchError, match="of task rhythm version 2, the card is of superclass or superclass_clinical"
     ):
         score_task(scores, SUPERCLASS)
-    with pytest.raises(EcgbenchError, match="version 2, the card is of rhythm"):
-        score_task(replace(scores, task_version=2), RHYTHM)
+    with pytest.raises(EcgbenchError, match="version 9, the card is of rhythm"):
+        score_task(replace(scores, task_version=9), RHYTHM)
     renamed = scores.class_id.copy()
     renamed[2] = "flutter"
     with pytest.raises(EcgbenchError, match="lack the class 'sinus-tachycardia'"):
