@@ -15,8 +15,19 @@ one() {  # SOURCE ENCODER TEXT SEED [more options]
     local id
     id=$("$ecgbench" run --data "$source" --encoder "$encoder" --text "$text" --seed "$seed" --out "$runs" --json "$@" 2>>"$runs/boards.log" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["run_id"])')
+    last=$id
     added+=(--add "$runs/$id")
     echo "$(date +%H:%M:%S) $source $encoder $text seed $seed $* -> $id"
+}
+
+asked() {  # SOURCE RUN_ID [more options]: a run that is done, asked otherwise
+    local source=$1 id=$2
+    shift 2
+    local evaluation
+    evaluation=$("$ecgbench" evaluate "$runs/$id" --data "$source" --json "$@" 2>>"$runs/boards.log" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["run_id"])')
+    added+=(--add "$runs/$id/evaluations/$evaluation")
+    echo "$(date +%H:%M:%S) $source $id $* -> $evaluation"
 }
 
 mkdir -p "$runs"
@@ -25,6 +36,7 @@ sources=(synth98)
 for source in "${sources[@]}"; do
     for seed in 0 1 2; do
         one "$source" resnet1d18 use-multilingual "$seed"
+        asked "$source" "$last" --tasks superclass,rhythm,mitbih --prompts members
         one "$source" resnet1d18 random "$seed"
     done
     one "$source" resnet1d18 char-ngram 0
