@@ -29,8 +29,13 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 bench: $(READY)
-	$(BIN)/python tests/bench/precision.py
-	$(BIN)/python tests/bench/synth98_generation.py
+	$(BIN)/python -m tests.bench.precision
+	$(BIN)/python -m tests.bench.synth98_generation
+	$(BIN)/python -m tests.bench.reading
+	$(BIN)/python -m tests.bench.metrics
+	$(BIN)/python -m tests.bench.splits
+	$(BIN)/python -m tests.bench.quality ../shared/ecg
+	$(BIN)/python -m tests.bench.build_memory
 
 proof: $(READY)
 	$(BIN)/python -m tests.proof

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgbench.cli.run import Terminal, result_tables
+from ecgbench.cli.result_tables import result_tables
+from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import interval, number, table
 
 if TYPE_CHECKING:

@@ -35,12 +35,18 @@ def rescore(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="Of a scores file, print every class, however many there are.")
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Hold scores files against this store: records, splits, patients, labels."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Recompute every number from the scores: of a run, say whether its result is reproduced (exit 1 where it is
     not); of a scores file, print its tables."""
     from ecgbench.leaderboard.rescore import rescore_result, rescore_scores
 
+    if data is not None:
+        hold_against(data, results)
     texts: list[str] = []
     documents: list[dict[str, Any]] = []
     wrong: list[str] = []
@@ -61,6 +67,25 @@ def rescore(
         typer.echo(f"ecgbench: {sentence}", err=True)
     if wrong:
         raise typer.Exit(1)
+
+
+def hold_against(data: str, results: list[Path]) -> None:
+    """EcgbenchError for the first scores file that is not of the data."""
+    from ecgbench.cli.run import Terminal
+    from ecgbench.ecg.build import store_for
+    from ecgbench.evaluation.against_store import check_against_store
+    from ecgbench.evaluation.scores import Scores
+    from ecgbench.leaderboard.rescore import card_of, scores_files
+
+    with Terminal().stage(f"Building the store of {data}") as progress:
+        store = store_for(data, progress)
+    for path in results:
+        for file in scores_files(path).values():
+            scores = Scores.load(file)
+            try:
+                check_against_store(scores, card_of(scores), store)
+            except EcgbenchError as error:
+                raise EcgbenchError(f"{file}: {error}") from None
 
 
 def run_text(path: Path, result: Result, verdicts: list[Verdict]) -> str:

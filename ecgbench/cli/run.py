@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ecgbench.cli.tables import interval, number, table
+from ecgbench.cli.result_tables import result_tables
 from ecgbench.errors import EcgbenchError
-
-if TYPE_CHECKING:
-    from ecgbench.results import Result, TaskScore
 
 _EXAMPLES = (
     "Examples: ecgbench run --encoder resnet1d18 --text use-multilingual · "
@@ -65,51 +62,6 @@ class Terminal:
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
-
-
-def result_tables(result: Result) -> str:
-    """One table a task with its controls, and for zero-shot sets one of its classes."""
-    trained = result.recipe.fields["language"]
-    asked = {identity.language for identity in result.comparable.values()} - {trained}
-    head = (
-        f"Run {result.run_id}: {result.encoder.name} x {result.text.name} on {result.data.name}, recipe "
-        f"{result.recipe.name}, language {trained}{', asked in ' + ' '.join(asked) if asked else ''}, seed {result.seed}"
-        f"{'' if result.control == 'none' else ', control ' + result.control}"
-        f"{f'; trained on {result.trained_on.data} (run {result.trained_on.run_id})' if result.trained_on else ''}"
-    )
-    return "\n\n".join([head, *(task_table(name, task, result) for name, task in result.tasks.items())])
-
-
-def task_table(name: str, task: TaskScore, result: Result) -> str:
-    classes = len(task.per_class)
-    head = (
-        f"{name}: {task.n_records} test records of {task.n_patients} patients, {task.n_instances} label instances; "
-        f"{task.n_present} of {classes} classes present, {len(task.few)} of them with under 10 positives (†)"
-    )
-    references = result.references
-    rows = []
-    for metric, value in task.metrics.items():
-        controls = (
-            [getattr(references, which)[name].metrics[metric].value for which in ("majority", "untrained")]
-            if references
-            else [None, None]
-        )
-        rows.append(
-            [metric, number(value.value), interval(value.ci), *map(number, [value.chance, *controls, value.ceiling])]
-        )
-    headers = ["metric", "value", "95 % interval", "chance", "majority", "untrained", "ceiling"]
-    text = f"{head}\n\n{table(headers, rows, right=range(1, 7))}"
-    return f"{text}\n\n{class_table(task)}" if classes <= 30 else text
-
-
-def class_table(task: TaskScore) -> str:
-    rows = [
-        [f"{name}{' †' if name in task.few else ''}", score.n, number(score.accuracy), interval(score.accuracy_ci),
-         number(score.auroc), interval(score.auroc_ci)]
-        for name, score in task.per_class.items()
-    ]  # fmt: skip
-    headers = ["class", "n", "accuracy", "95 % interval", "AUROC", "95 % interval"]
-    return table(headers, rows, right=range(1, 6))
 
 
 def run(

@@ -13,7 +13,7 @@ from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
-from ecgbench.files import hash_file
+from ecgbench.files import hash_file, hash_of
 from ecgbench.leaderboard.replay import Replay, Replays
 from ecgbench.leaderboard.verify import clashes, mismatches
 from ecgbench.results import Result, TaskScore, read_result
@@ -101,7 +101,8 @@ def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Sub
         else:
             left_out.append(found)
     good, strangers = _same_rows(good, replays)
-    return good, sorted([*left_out, *strangers], key=lambda each: each.where)
+    good, contradicting = _without_contradictions(good)
+    return good, sorted([*left_out, *strangers, *contradicting], key=lambda each: each.where)
 
 
 def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
@@ -185,6 +186,40 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
     }
     left_out = [LeftOut(each.where, reasons[each.where], each.board) for each in submissions if each.where in reasons]
     return [each for each in submissions if each.where not in reasons], left_out
+
+
+MADE_BY = ("version", "git_commit", "git_dirty", "python", "platform", "processor", "device", "packages")
+"""What of a result's provenance must be equal for equal runs to have equal numbers."""
+
+
+def _without_contradictions(submissions: list[Submission]) -> tuple[list[Submission], list[LeftOut]]:
+    """Leave out results of one run_id and one provenance that have other numbers: one of them is not what it says. The
+    same run from another machine is a replicate, and stays."""
+    alike: dict[str, list[Submission]] = defaultdict(list)
+    for each in submissions:
+        made = each.result.provenance.model_dump(mode="json", include=set(MADE_BY))
+        alike[hash_of([each.result.run_id, made])].append(each)
+    left_out = []
+    for those in alike.values():
+        for each in those[1:]:
+            differing = _first_difference(those[0], each)
+            if differing:
+                left_out += [LeftOut(one.where, differing, one.board) for one in (those[0], each)]
+    named = {each.where: each for each in left_out}
+    return [each for each in submissions if each.where not in named], list(named.values())
+
+
+def _first_difference(one: Submission, other: Submission) -> str:
+    """The first number in which two results of one run differ, '' where none does."""
+    for task, score in one.result.tasks.items():
+        for name, metric in score.metrics.items():
+            again = other.result.tasks[task].metrics[name]
+            if metric.value != again.value or metric.ci != again.ci:
+                return (
+                    f"run {one.result.run_id} stands here twice, made by the same versions on the same machine, with two "
+                    f"values of {task} {name}: {metric.value} in {one.where}, {again.value} in {other.where}."
+                )
+    return ""
 
 
 def _strange(found: Mapping[tuple[str, ...], Mapping[str, str | int]]) -> dict[str, str]:

@@ -130,8 +130,16 @@ def system_key(result: Result) -> tuple[str, ...]:
     return (
         *(result.encoder.name, encoder_key(result)),
         *text,
-        *(result.recipe.name, result.recipe.hash, result.control),
+        *(result.recipe.name, result.recipe.hash, result.control, trained_elsewhere(result)),
     )
+
+
+def trained_elsewhere(result: Result) -> str:
+    """The name and hash of the data that a model was trained on, '' where it is tested on the same."""
+    trained = result.trained_on
+    if trained is None or trained.data_hash == result.data.data_hash:
+        return ""
+    return f"{trained.data} {trained.data_hash[:8]}"
 
 
 def is_control(result: Result) -> bool:
@@ -151,7 +159,7 @@ def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
         card = replays.card(task, identity)
         rows = sorted(_rows(task, those, names, replays), key=partial(_place, metric=card.primary))
         found.append(Group(task, identity, card, tuple(those), tuple(rows)))
-    return sorted(found, key=lambda g: (g.card.kind != "retrieval", g.task, g.identity.model_dump_json()))
+    return sorted(found, key=lambda g: (bool(g.card.mappings), g.task, g.identity.model_dump_json()))
 
 
 def _place(row: Row, metric: str) -> tuple[float, str]:
@@ -175,6 +183,7 @@ def _system_row(task: str, submissions: list[Submission], names: Names, replays:
     result = submissions[0].result
     marks = [CONTROL] if is_control(result) else []
     marks += [result.control] if result.control != "none" else []
+    marks += [f"trained on {plain(trained_elsewhere(result))}"] if trained_elsewhere(result) else []
     return Row(
         encoder=names.encoder(result),
         text=names.text(result),

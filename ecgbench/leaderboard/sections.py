@@ -28,6 +28,8 @@ from ecgbench.results import ClassScore, TaskScore
 
 PER_CLASS = {"accuracy": "Accuracy", "top1": "Top-1", "top5": "Top-5", "auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
 CONTROLS = ("majority", "untrained", "random tower")
+HEADLINE = ("top1", "top5", "accuracy", "macro_auroc", "mrr", "mrr_filtered")
+"""Metrics of the ranking; the others stand in a table below it."""
 LANGUAGES = {"ja": "Japanese", "en": "English"}
 
 
@@ -36,7 +38,11 @@ def heading(group: Group, among: list[Group]) -> str:
 
     def title(each: Group) -> str:
         mapping = f", {each.identity.mapping} mapping" if each.card.mappings else ""
-        return f"{each.task}: {LANGUAGES[each.identity.language]} prompts{mapping}"
+        if each.card.kind == "linear_probe":
+            return f"{each.task}{mapping}"
+        asked = each.submissions[0].result.settings.get("class_prompts")
+        own = "" if asked in (None, each.card.prompt_set) else f" of the set {plain(asked)}"
+        return f"{each.task}: {LANGUAGES[each.identity.language]} prompts{own}{mapping}"
 
     namesakes = [each for each in among if title(each) == title(group)]
     if len(namesakes) == 1:
@@ -49,10 +55,11 @@ def group_section(group: Group, among: list[Group], names: Names, replays: Repla
     """Blocks of markdown: what was tested, the ranking, per class, and the differences to the controls."""
     first = _shown(group.rows)
     score = first.entries[0].score
-    blocks = [heading(group, among), _what(group, score), _ranking(group), _levels(score, group.card.metrics)]
+    blocks = [heading(group, among), _what(group, score), _ranking(group), *_more(group)]
+    blocks.append(_levels(score, group.card.metrics))
     if any(len(row.by_seed(group.card.primary)) > 1 for row in group.rows):
         blocks += ["### Over seeds", _over_seeds(group)]
-    blocks += _appendix(group, first) if group.card.kind == "retrieval" else _per_class(group, score)
+    blocks += _per_class(group, score) if group.card.mappings else _appendix(group, first)
     return [*blocks, "### Differences to the controls", _differences(group, names, replays)]
 
 
@@ -75,7 +82,8 @@ def _what(group: Group, score: TaskScore) -> str:
 
 
 def _ranking(group: Group) -> str:
-    metrics, primary = group.card.metrics, group.card.primary
+    primary = group.card.primary
+    metrics = headline(group)
     replicates = [_replicates(row, primary) for row in group.rows]
     over_seeds = any(len(row.by_seed(primary)) > 1 for row in group.rows)
     headers = ["Rank", "Encoder", "Text tower", "Recipe", "Seeds", "Encoder, M", *metrics]
@@ -87,6 +95,20 @@ def _ranking(group: Group) -> str:
         line += [_metric(row, name) for name in metrics]
         lines.append([*line, *([spread(row.by_seed(primary))] if over_seeds else [])])
     return table(headers, lines, text_columns=5)
+
+
+def headline(group: Group) -> list[str]:
+    """The metrics of the ranking, in the card's order."""
+    return [name for name in group.card.metrics if name in (*HEADLINE, group.card.primary)]
+
+
+def _more(group: Group) -> list[str]:
+    """The card's other metrics of every row, in a table of their own."""
+    metrics = [name for name in group.card.metrics if name not in headline(group)]
+    if not metrics:
+        return []
+    lines = [[row.encoder, row.text, row.recipe, *(_metric(row, name) for name in metrics)] for row in group.rows]
+    return ["### More metrics", table(["Encoder", "Text tower", "Recipe", *metrics], lines, text_columns=3)]
 
 
 def _replicates(row: Row, metric: str) -> np.ndarray | None:
@@ -129,11 +151,11 @@ def _over_seeds(group: Group) -> str:
             row.text,
             row.recipe,
             _seeds(row),
-            *(spread(row.by_seed(name)) for name in group.card.metrics),
+            *(spread(row.by_seed(name)) for name in headline(group)),
         ]
         for row in rows
     ]
-    return table(["Encoder", "Text tower", "Recipe", "Seeds", *group.card.metrics], lines, text_columns=4)
+    return table(["Encoder", "Text tower", "Recipe", "Seeds", *headline(group)], lines, text_columns=4)
 
 
 def _per_class(group: Group, score: TaskScore) -> list[str]:
@@ -143,7 +165,7 @@ def _per_class(group: Group, score: TaskScore) -> list[str]:
     headers = [f"{plain(name)}{_mark(score, key)} (n={_n(score, key)})" for key, name in classes]
     for metric in group.card.metrics:
         kind = metric_named(metric).per_class
-        if kind is None:
+        if kind is None or metric not in headline(group):
             continue
         lines = [
             [row.encoder, row.text, row.recipe, metric_cell(row.metric(metric))]
@@ -166,14 +188,14 @@ def _appendix(group: Group, row: Row) -> list[str]:
     present = [f for f in bank.findings if _n(entry.score, f.id)]
     lines = [
         [plain(f.names["ja"]), plain(f.names["en"]) + _mark(entry.score, f.id), str(_n(entry.score, f.id))]
-        + [_class_cell(entry.score.per_class[f.id], kind) for kind in ("top1", "top5", "auroc")]
+        + [_class_cell(entry.score.per_class[f.id], kind) for kind in ("top1", "top5", "auroc", "auprc")]
         for f in present
     ]
-    overall = [_metric(row, name) for name in ("top1", "top5", "macro_auroc")]
+    overall = [_metric(row, name) for name in ("top1", "top5", "macro_auroc", "macro_auprc")]
     lines.insert(0, ["すべて", "all labels", str(entry.score.n_instances), *overall])
     absent = [plain(f.names["en"]) for f in bank.findings if f.id in set(entry.score.absent)]
-    text = f"The best system, {row.label()}, seed {entry.seed}; the AUROC of all labels is the mean of theirs."
-    headers = ["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC"]
+    text = f"The best system, {row.label()}, seed {entry.seed}; AUROC and AUPRC of all labels are the mean of theirs."
+    headers = ["ラベル", "Label", "n", "Top-1", "Top-5", "AUROC", "AUPRC"]
     blocks = ["### Per label", text, table(headers, lines, text_columns=2)]
     return [*blocks, f"Absent from the test set ({len(absent)}): {', '.join(absent)}."] if absent else blocks
 

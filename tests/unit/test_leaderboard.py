@@ -17,6 +17,7 @@ from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.scores import Scores
 from ecgbench.leaderboard import build_pages, check_pages, collect, write_pages
+from ecgbench.results import run_id_of
 
 PAGE = f"made-{DATA[:8]}.md"
 
@@ -414,3 +415,40 @@ def test_the_index_names_the_best_system_that_is_no_control(results: Path) -> No
 def test_boards_need_no_torch() -> None:
     code = "import sys, ecgbench.leaderboard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_run_with_two_numbers_on_one_machine_is_refused_and_both_are_shown(results: Path) -> None:
+    """A replicate from another machine may differ; from the same one it may not."""
+    make(results, "first")
+    make(results, "again")
+    make(results, "other-machine", noise=99)
+    edit(results / "made" / "other-machine", "provenance", "processor", value="another")
+    submissions, left_out = collect(results)
+    assert sorted(each.where for each in submissions) == ["made/again", "made/first", "made/other-machine"]
+    assert not left_out
+    assert "was run 3 times; largest spread of a metric" in build_pages(results)[PAGE]
+    make(results, "contradicting", noise=77)
+    submissions, left_out = collect(results)
+    assert [each.where for each in submissions] == ["made/other-machine"]
+    reasons = {each.where: each.reason for each in left_out}
+    assert {"made/again", "made/contradicting", "made/first"} == set(reasons)
+    assert "stands here twice, made by the same versions on the same machine" in reasons["made/contradicting"]
+    assert (
+        " in made/again, " in reasons["made/contradicting"]
+        and " in made/contradicting" in reasons["made/contradicting"]
+    )
+
+
+def test_a_model_trained_on_other_data_has_a_row_and_a_mark_of_its_own(results: Path) -> None:
+    make(results, "here")
+    folder = make(results, "elsewhere", seed=1)
+    trained = {"run_id": "0" * 16, "data": "faraway", "version": 1, "data_hash": "f" * 64}
+    path = folder / "result.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["trained_on"] = data["identity"]["trained_on"] = trained
+    data["run_id"] = run_id_of(data["identity"])
+    path.write_text(json.dumps(data), encoding="utf-8")
+    page = build_pages(results)[PAGE]
+    assert "trained on faraway ffffffff" in page
+    ranking = section(page, "## superclass")
+    assert sum(line.startswith("| ") and "quick" in line and "Text" not in line for line in ranking.splitlines()) >= 2
