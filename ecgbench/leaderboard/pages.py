@@ -11,7 +11,7 @@ from ecgbench.files import write_text
 from ecgbench.leaderboard.collect import LeftOut, Submission, collect
 from ecgbench.leaderboard.page import MARK, board_page, left_out_section
 from ecgbench.leaderboard.replay import Replays
-from ecgbench.leaderboard.rows import groups
+from ecgbench.leaderboard.rows import Group, groups
 from ecgbench.leaderboard.tables import MISSING, metric_cell, plain, table
 
 INDEX = "README.md"
@@ -84,7 +84,7 @@ def _index(of_board: dict[str, list[Submission]], left_out: Sequence[LeftOut], r
                 [
                     link,
                     group.task,
-                    group.identity.language,
+                    _asked(group),
                     group.card.primary,
                     *shown,
                     str(len(group.submissions)),
@@ -103,3 +103,11 @@ def _index(of_board: dict[str, list[Submission]], left_out: Sequence[LeftOut], r
         table(headers, lines, text_columns=5) if lines else "No results yet.",
     ]
     return "\n\n".join([*blocks, *left_out_section(left_out)]) + "\n"
+
+
+def _asked(group: Group) -> str:
+    """Language, and the prompt set where it is not the task's own: `ja members`. `—` for a probe, which asks by none."""
+    if group.card.kind == "linear_probe":
+        return MISSING
+    own = group.submissions[0].result.settings.get("class_prompts")
+    return group.identity.language + ("" if own in (None, group.card.prompt_set) else f" {plain(own)}")
