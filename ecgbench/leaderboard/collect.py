@@ -199,14 +199,12 @@ def _without_contradictions(submissions: list[Submission]) -> tuple[list[Submiss
     for each in submissions:
         made = each.result.provenance.model_dump(mode="json", include=set(MADE_BY))
         alike[hash_of([each.result.run_id, made])].append(each)
-    left_out = []
+    left_out: list[LeftOut] = []
     for those in alike.values():
-        for each in those[1:]:
-            differing = _first_difference(those[0], each)
-            if differing:
-                left_out += [LeftOut(one.where, differing, one.board) for one in (those[0], each)]
-    named = {each.where: each for each in left_out}
-    return [each for each in submissions if each.where not in named], list(named.values())
+        differing = next(filter(None, (_first_difference(those[0], each) for each in those[1:])), "")
+        left_out += [LeftOut(each.where, differing, each.board) for each in those if differing]
+    named = {each.where for each in left_out}
+    return [each for each in submissions if each.where not in named], left_out
 
 
 def _first_difference(one: Submission, other: Submission) -> str:

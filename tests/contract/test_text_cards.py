@@ -80,7 +80,8 @@ def test_every_prompt_of_every_task_has_a_vector_of_its_own(card: TextCard) -> N
     for language in PAPER.templates:
         prompts.append(joined_prompt(PAPER, BANK, language, BANK.ids[:3]))
         for task in tasks:
-            prompts += class_prompts(task, PAPER, BANK, language)
+            bank = label_bank(task.labels)
+            prompts += [each for said in class_prompts(task, PAPER, bank, language, "paper") for each in said]
     embedded = embed_prompts(card, prompts)
     assert embedded.vectors.shape == (len(prompts), card.dim)
     assert embedded.identity["name"] == card.name and embedded.identity["dim"] == card.dim

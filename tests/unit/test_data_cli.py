@@ -163,7 +163,7 @@ def test_a_record_of_a_private_store_is_drawn_only_when_asked_for(
         ("data build synth98 --out new --workers many", "Type `ecgbench data build --help`."),
         ("data build ptbxl:/no/such --out new", "there is no folder '/no/such'"),
         ("data build ptbxl:/no/such --balanced 20 --out new", "belongs to the source synth98"),
-        ("data build synth89 --out new", "did you mean synth98?"),
+        ("data build synth89 --out new", "did you mean synth98 or "),
         ("data info ./no/such", "neither a built store's folder nor a source"),
         ("data info", "Type `ecgbench data info --help`."),
         ("data show STORE s0001", "has no record 's0001': did you mean s000"),

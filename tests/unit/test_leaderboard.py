@@ -450,5 +450,6 @@ def test_a_model_trained_on_other_data_has_a_row_and_a_mark_of_its_own(results: 
     path.write_text(json.dumps(data), encoding="utf-8")
     page = build_pages(results)[PAGE]
     assert "trained on faraway ffffffff" in page
-    ranking = section(page, "## superclass")
-    assert sum(line.startswith("| ") and "quick" in line and "Text" not in line for line in ranking.splitlines()) >= 2
+    ranking = section(page, "## superclass: Japanese prompts, paper mapping").split("### ")[0]
+    rows = [line for line in ranking.splitlines() if "use-multilingual" in line and "control" not in line]
+    assert len(rows) == 2 and sum("trained on faraway" in row for row in rows) == 1

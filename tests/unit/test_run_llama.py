@@ -31,7 +31,8 @@ def sentences() -> list[Prompt]:
     prompt_set, bank = load_card(PromptSet, "paper"), label_bank()
     found = label_prompts(prompt_set, bank, "ja")
     for task in DEFAULT_TASKS[1:]:
-        found += class_prompts(load_card(TaskCard, task), prompt_set, bank, "ja")
+        asked = class_prompts(load_card(TaskCard, task), prompt_set, bank, "ja", "paper")
+        found += [prompt for said in asked for prompt in said]
     return found
 
 
