@@ -47,13 +47,13 @@ def fit_probe(
     mean = features.mean(axis=0, dtype=np.float64)
     spread = features.std(axis=0, dtype=np.float64)
     spread[spread <= 1e-8 * max(float(spread.max(initial=0.0)), 1e-300)] = np.inf  # what does not vary says nothing
-    scaled = (features - mean) / spread
+    reduced, back = _reduced((features - mean) / spread)
     best: Probe | None = None
     reached = -np.inf
-    start = np.zeros((features.shape[1] + 1, positive.shape[1]))
+    start = np.zeros((reduced.shape[1] + 1, positive.shape[1]))
     for strength in sorted(STRENGTHS, reverse=True):
-        start = _minimised(scaled, positive.astype(np.float64), strength, start)
-        probe = Probe(start[:-1], start[-1], mean, spread, strength)
+        start = _minimised(reduced, positive.astype(np.float64), strength, start)
+        probe = Probe(back @ start[:-1], start[-1], mean, spread, strength)
         found = _macro_auroc(probe.logits(validation), validation_positive)
         if found > reached:
             best, reached = probe, found
@@ -63,6 +63,16 @@ def fit_probe(
             "leave the task out with --tasks."
         )
     return best
+
+
+def _reduced(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, r) of the same inner products, and the (dim, r) that turns weights for them into weights for `scaled`
+    (n, dim). With fewer records than dimensions the penalised weights lie in the records' own space, which is small."""
+    if len(scaled) >= scaled.shape[1]:
+        return scaled, np.eye(scaled.shape[1])
+    left, size, right = np.linalg.svd(scaled, full_matrices=False)
+    kept = size > 1e-10 * size.max(initial=0.0)
+    return left[:, kept] * size[kept], right[kept].T
 
 
 def chosen_patients(patients: np.ndarray, share: float, seed: int) -> np.ndarray:

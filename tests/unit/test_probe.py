@@ -33,6 +33,17 @@ def test_it_is_scikit_learns_logistic_regression() -> None:
         assert np.abs(probe.logits(vx)[:, column] - naive).max() < 5e-3
 
 
+def test_fewer_records_than_dimensions_give_the_same_probe() -> None:
+    """The short way through the records' own space, against scikit-learn on all dimensions."""
+    (x, y), (vx, vy) = made(9, 20), made(200, 21)
+    probe = fit_probe(x, y, vx, vy)
+    scaled = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), np.inf)
+    out = (vx - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), np.inf)
+    for column in np.flatnonzero(y.any(0) & ~y.all(0)):
+        model = LogisticRegression(C=1 / (probe.strength * len(x)), tol=1e-10, max_iter=5000).fit(scaled, y[:, column])
+        assert np.abs(probe.logits(vx)[:, column] - model.decision_function(out)).max() < 5e-3
+
+
 def test_the_penalty_is_the_best_on_validation() -> None:
     (x, y), (vx, vy) = made(60, 2), made(300, 3)
     probe = fit_probe(x, y, vx, vy)
