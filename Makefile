@@ -33,6 +33,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.synth98_generation
 	$(BIN)/python -m tests.bench.reading
 	$(BIN)/python -m tests.bench.metrics
+	$(BIN)/python -m tests.bench.encoders --measure
 	$(BIN)/python -m tests.bench.splits
 	$(BIN)/python -m tests.bench.quality ../shared/ecg
 	$(BIN)/python -m tests.bench.build_memory

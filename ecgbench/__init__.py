@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["EcgbenchError", "Recording", "Result", "__version__", "load_run", "open_store", "read", "run"]
+__all__ = ["EcgbenchError", "Recording", "Result", "__version__", "encoder", "load_run", "open_store", "read", "run"]
 
 _LAZY = {
     "EcgbenchError": "ecgbench.errors",
     "Recording": "ecgbench.ecg.recording",
     "Result": "ecgbench.results",
+    "encoder": "ecgbench.encoders.plugins",
     "load_run": "ecgbench.pipeline.loaded",
     "open_store": "ecgbench.ecg.store",
     "read": "ecgbench.ecg.reading",

@@ -72,9 +72,20 @@ class InputContract(Frozen):
         return self
 
 
+class Weights(Frozen):
+    """Published weights of an encoder. `file` is a path, or is looked for beside the card, then in `ECGBENCH_WEIGHTS`;
+    `sha256` says which bytes it must hold; `layout` how its keys are named; `url` where people get it."""
+
+    file: str
+    sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
+    layout: str = "own"
+    url: str | None = None
+
+
 class EncoderCard(Card):
     """recording -> vector. `entry_point` is `module:attribute` or `file.py:attribute` beside the card; it is called
-    with `leads=`, `samples=`, `rate=` and `params`, and returns a `torch.nn.Module`."""
+    with `leads=`, `samples=`, `rate=` and `params`, and returns a `torch.nn.Module`. `verified` is false until published
+    `weights` were loaded from their true file."""
 
     KIND: ClassVar[str] = "encoder"
 
@@ -82,8 +93,34 @@ class EncoderCard(Card):
     params: dict[str, Any] = {}
     dim: StrictInt = Field(gt=0)
     input: InputContract
+    weights: Weights | None = None
+    verified: bool | None = None
     licence: str | None
     reference: str | None
+
+    @model_validator(mode="after")
+    def _sound(self) -> EncoderCard:
+        if self.verified is not None and self.weights is None:
+            raise ValueError("verified belongs to published weights: name them in `weights`, or leave it out")
+        if self.verified and self.weights and self.weights.sha256 is None:
+            raise ValueError("verified: true needs the sha256 of the file that was loaded, in weights.sha256")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Of published weights the bytes and their layout count, not where the file lies."""
+        fields = super().identity()
+        weights = fields.pop("weights")
+        if weights is None:  # a card without is what it was before cards could have weights
+            return fields
+        return {**fields, "weights": {"sha256": weights["sha256"], "layout": weights["layout"]}}
+
+
+class NamedEncoderCard(EncoderCard):
+    """The card of an encoder that is asked for as `FAMILY:NAME` and has no card file. `library` is the package, with its
+    version, that the architecture comes from."""
+
+    name: str = Field(pattern=r"^[a-z]+:\S(.*\S)?$")
+    library: str
 
 
 class TextCard(Card):

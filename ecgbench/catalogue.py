@@ -1,17 +1,21 @@
 """Where cards lie, and how a name becomes a card.
 
 Folders are looked through in this order, a later one adding to and overriding the earlier: the cards that came with
-the package (`ecgbench/_data`, else beside the package in a checkout), then each folder of `ECGBENCH_PATH`.
+the package (`ecgbench/_data`, else beside the package in a checkout), then each folder of `ECGBENCH_PATH`. Encoders
+have two places more (`ecgbench/encoders/plugins.py`): installed packages, and classes registered in this process.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCard, TaskClass, TextCard, read_card
 from ecgbench.csv_table import read_table
+from ecgbench.encoders.plugins import BrokenPlugin, packaged_cards, registered_cards
 from ecgbench.errors import EcgbenchError, near_names, unknown_name
 
 FOLDERS: dict[type[Card], str] = {
@@ -21,6 +25,9 @@ FOLDERS: dict[type[Card], str] = {
     TaskCard: "tasks",
     PromptSet: "tasks/prompts",
 }
+
+FAMILIES = {"timm": "ecgbench.encoders.timm_image:timm_card", "hf": "ecgbench.encoders.huggingface:huggingface_card"}
+"""Encoders without a card file, asked for as `timm:NAME` and `hf:ID`: what makes their card."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +60,42 @@ def card_folders() -> list[Path]:
 
 
 def card_paths(kind: type[Card]) -> dict[str, Path]:
-    """Name -> file of every card of a kind, sorted by name; nothing is parsed."""
-    found: dict[str, Path] = {}
-    for folder in card_folders():
-        for path in sorted((folder / FOLDERS[kind]).glob("*.yaml")):
-            if not path.is_dir():  # a dangling link is no folder: it is listed, and broken
-                found[path.stem] = path
+    """Name -> file of every card of a kind, sorted by name; nothing is parsed. Encoders may come from packages too."""
+    shipped, *overlays = [_paths_in(folder, kind) for folder in card_folders()]
+    packaged = packaged_cards(frozenset(shipped))[0] if kind is EncoderCard else {}
+    found = packaged | shipped
+    for overlay in overlays:
+        found |= overlay
     return dict(sorted(found.items()))
+
+
+def _paths_in(folder: Path, kind: type[Card]) -> dict[str, Path]:
+    paths = sorted((folder / FOLDERS[kind]).glob("*.yaml"))
+    # a dangling link is no folder: it is listed, and broken
+    return {path.stem: path for path in paths if not path.is_dir()}
 
 
 def load_card(kind: type[C], name: str) -> C:
     """The card of that exact name; an unknown name lists near ones."""
+    if kind is EncoderCard and name in registered_cards():
+        return registered_cards()[name]  # type: ignore[return-value]
     paths = card_paths(kind)
     if name not in paths:
+        if kind is EncoderCard:
+            return _named_encoder(name, paths)  # type: ignore[return-value]
         raise unknown_name(kind.KIND, name, paths)
     return _completed(read_card(kind, paths[name]))
+
+
+def _named_encoder(name: str, known: Iterable[str]) -> EncoderCard:
+    """The card that a family makes for `FAMILY:NAME`; torch is imported there."""
+    family, colon, _ = name.partition(":")
+    if not colon or family not in FAMILIES:
+        written = " and ".join(f"{each}:NAME" for each in FAMILIES)
+        raise EcgbenchError(f"{unknown_name(EncoderCard.KIND, name, known)} Without a card there are {written}.")
+    module, _, attribute = FAMILIES[family].partition(":")
+    card: EncoderCard = getattr(importlib.import_module(module), attribute)(name)
+    return card
 
 
 def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
@@ -79,7 +107,15 @@ def all_cards(kind: type[C]) -> tuple[list[C], list[BrokenCard]]:
             cards.append(_completed(read_card(kind, path)))
         except EcgbenchError as error:
             broken.append(BrokenCard(name, path, str(error)))
+    if kind is EncoderCard:
+        cards += registered_cards().values()  # type: ignore[arg-type]
+        broken += [BrokenCard(each.name, each.path, each.reason) for each in broken_packages()]
     return cards, broken
+
+
+def broken_packages() -> list[BrokenPlugin]:
+    """What installed packages announce as encoders, and cannot be used."""
+    return packaged_cards(frozenset(_paths_in(shipped_folder(), EncoderCard)))[1]
 
 
 def _completed(card: C) -> C:

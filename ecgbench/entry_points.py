@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.cards import Card
+from ecgbench.encoders.plugins import MARK, registered
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
 
@@ -17,6 +18,8 @@ def load_entry_point(card: Card, entry_point: str) -> Any:
     """Import what a card's `entry_point` names. A `file.py` is looked for beside the card, then in its overlay folder
     (the folder that holds `registry/`). Each thing that can be wrong is one sentence that names card and field."""
     where, _, attribute = entry_point.partition(":")
+    if where.startswith(MARK):
+        return registered(card).target
     module = _import_file(card, where) if where.endswith(".py") else _import_module(card, where)
     target: Any = module
     for part in attribute.split("."):
@@ -30,15 +33,34 @@ def source_hash(card: Card, entry_point: str) -> str:
     """sha256 over the source text of the entry point's file; for a module of this package or an installed one, of that
     module's file. Line endings do not count. Modules that this file imports are not looked at."""
     where, _, _ = entry_point.partition(":")
+    if where.startswith(MARK):
+        return hash_of(registered(card).source)
     if where.endswith(".py"):
         return hash_of(_file_of(card, where).read_text(encoding="utf-8"))
-    try:
-        spec = importlib.util.find_spec(where)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
+    files = [
+        file
+        for place in module_places(where)
+        for file in (place / "__init__.py", place.with_suffix(".py"), place)
+        if file.is_file()
+    ]
+    if not files:
         raise EcgbenchError(f"{card.KIND} card {card.path}: entry_point: there is no module '{where}'.")
-    return hash_of(Path(spec.origin).read_text(encoding="utf-8"))
+    return hash_of(files[0].read_text(encoding="utf-8"))
+
+
+def module_places(dotted: str) -> list[Path]:
+    """Where the folder of a package would lie, or the file of a module without its `.py`; of a top-level module its file.
+    Nothing is imported, no package above it either."""
+    top, *below = dotted.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except Exception:  # a package's own finder may raise anything
+        spec = None
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [Path(spec.origin)] if spec.origin and not below else []
+    return [Path(folder, *below) for folder in spec.submodule_search_locations]
 
 
 def _file_of(card: Card, where: str) -> Path:

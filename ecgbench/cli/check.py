@@ -12,7 +12,7 @@ from ecgbench.cli.tables import table
 from ecgbench.errors import EcgbenchError
 
 if TYPE_CHECKING:
-    from ecgbench.cards import Card, DatasetCard, PromptSet, TaskCard
+    from ecgbench.cards import Card, DatasetCard, EncoderCard, PromptSet, TaskCard
     from ecgbench.recipe import RecipeFile
     from ecgbench.text.prompt_lint import Overlap
 
@@ -162,22 +162,45 @@ def _counted(named: list[Overlap]) -> str:
     return table(["task", "lang", "prompts", "one of them (`ecgbench check TASK` lists all)"], rows, right=(2,))
 
 
-def load_lines(only: set[str]) -> list[Line]:
-    """Each encoder built and fed, at every rate of its card."""
-    from ecgbench.cards import EncoderCard
-    from ecgbench.catalogue import all_cards
-    from ecgbench.encoders.contract import check_contract
+def load_lines(only: set[str]) -> tuple[list[Line], str]:
+    """Each encoder built and held to its contract: a line for each fault, and a table of all for a pull request.
 
+    At every rate of its card; where all encoders are asked for, a large one at its lowest rate alone. On one thread: such
+    small batches gain little by more, and beside other work on the machine more threads wait for each other.
+    """
+    import torch
+
+    from ecgbench.encoders.contract import HEADERS, LARGE, check_contract
+    from ecgbench.leaderboard.tables import table as pipe_table
+
+    torch.set_num_threads(1)
     lines: list[Line] = []
-    for card in all_cards(EncoderCard)[0]:
-        if only and card.name not in only:
-            continue
-        for rate in card.input.rates:
+    rows: list[list[str]] = []
+    for card in _encoders(only):
+        for rate in sorted(card.input.rates):
             try:
-                lines.append(("encoder", f"{card.name} at {rate} Hz", "ok", check_contract(card, rate)))
+                found = check_contract(card, rate)
             except EcgbenchError as error:
-                lines.append(("encoder", f"{card.name} at {rate} Hz", "FAULT", str(error)))
-    return lines
+                lines.append(("encoder", card.name, "FAULT", f"at {rate} Hz: {error}"))
+                continue
+            faults = dict.fromkeys(found.faults.values())
+            lines += [("encoder", card.name, "FAULT", f"at {rate} Hz: {fault}") for fault in faults]
+            if not found.weights_read:
+                reason = "weights: their file is not on this machine, the architecture alone was checked"
+                lines.append(("encoder", card.name, "warning", reason))
+            rows.append(found.row)
+            if not only and found.parameters >= LARGE:
+                break
+    return lines, pipe_table(HEADERS, rows, text_columns=3) if rows else ""
+
+
+def _encoders(only: set[str]) -> list[EncoderCard]:
+    """Those with a card of their own, and those that are asked for as `FAMILY:NAME`."""
+    from ecgbench.cards import EncoderCard
+    from ecgbench.catalogue import all_cards, load_card
+
+    cards = [card for card in all_cards(EncoderCard)[0] if not only or card.name in only]
+    return cards + [load_card(EncoderCard, name) for name in sorted(only) if ":" in name]
 
 
 def check(
@@ -187,20 +210,27 @@ def check(
     """Check cards; exit 1 where one has a fault."""
     only = set(names or ())
     lines = card_lines(only)
-    unknown = sorted(only - {name for _, name, _, _ in lines})
+    named = {name for name in only if load and ":" in name}  # their cards are made when they are loaded
+    unknown = sorted(only - named - {name for _, name, _, _ in lines})
     if unknown:
         from ecgbench.errors import unknown_name
 
         raise unknown_name("card", unknown[0], {name for _, name, _, _ in card_lines(set())})
+    loaded = ""
     if load:
-        lines += load_lines(only)
+        found, loaded = load_lines(only)
+        told = {(kind, name) for kind, name, _, _ in found}
+        lines = [line for line in lines if line[2] != "ok" or line[:2] not in told]
+        lines += [("encoder", name, "ok", "") for name in sorted(named) if ("encoder", name) not in told] + found
     typer.echo(table(["kind", "name", "", "what"], lines))
-    named = prompt_warnings(only)
-    if named:
+    overlaps = prompt_warnings(only)
+    if overlaps:
         typer.echo("\nwarning: prompts that name another class of their own task (docs/prompts.md)\n")
-        typer.echo(_listed(named) if only else _counted(named))
+        typer.echo(_listed(overlaps) if only else _counted(overlaps))
+    if loaded:
+        typer.echo(f"\nEncoders as built, for a pull request\n\n{loaded}")
     faults = sum(state == "FAULT" for _, _, state, _ in lines)
-    warnings = sum(state == "warning" for _, _, state, _ in lines) + len(named)
+    warnings = sum(state == "warning" for _, _, state, _ in lines) + len(overlaps)
     checked = len({(kind, name) for kind, name, _, _ in lines})
     typer.echo(f"\n{checked} checked, {faults} faults, {warnings} warnings")
     if faults:

@@ -19,10 +19,12 @@ Row = dict[str, Any]
 
 
 def encoder_rows() -> list[Row]:
+    """`verified`: whether published weights were loaded from their true file; `—` for an encoder without any."""
     cards, broken = all_cards(EncoderCard)
     rows = [
         {"name": c.name, "dim": c.dim, "Hz": ", ".join(map(str, c.input.rates)), "leads": len(c.input.leads),
-         "licence": c.licence, "summary": c.summary, **_of(c)} for c in cards
+         "verified": {True: "yes", False: "no", None: None}[c.verified], "licence": c.licence, "summary": c.summary,
+         **_of(c)} for c in cards
     ]  # fmt: skip
     return rows + _broken(broken)
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ecgbench.cli import check, compare, data, doctor, evaluate, leaderboard, listing, rescore, run, show
+from ecgbench.cli import check, compare, data, doctor, evaluate, leaderboard, listing, new, rescore, run, show
 from ecgbench.errors import EcgbenchError, RunFailedError
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def overall(
         typer.echo(context.get_help())
 
 
-for module in (run, evaluate, listing, show, check, data, rescore, compare, leaderboard, doctor):
+for module in (run, evaluate, listing, show, check, new, data, rescore, compare, leaderboard, doctor):
     module.add_to(app)
 
 

@@ -65,7 +65,7 @@ class Terminal:
 
 
 def run(
-    encoder: Annotated[str, typer.Option(help="An encoder of `ecgbench ls encoders`.")],
+    encoder: Annotated[str, typer.Option(help="An encoder of `ecgbench ls encoders`, or timm:NAME, or hf:ID.")],
     text: Annotated[str, typer.Option(help="A text tower of `ecgbench ls texts`.")],
     data: Annotated[
         str,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgbench.cards import Card, TaskCard
+from ecgbench.cards import Card, EncoderCard, TaskCard
 from ecgbench.catalogue import FOLDERS, card_paths, load_card
 from ecgbench.cli.mapping import wrapped
 from ecgbench.cli.tables import table
@@ -24,6 +24,8 @@ def show(
     from ecgbench.recipe import recipe_paths
 
     kinds = [kind for kind in FOLDERS if name in card_paths(kind)]
+    if ":" in name and not kinds:  # timm:NAME and hf:ID have no card file
+        kinds = [EncoderCard]
     recipe = name in recipe_paths()
     if not kinds and not recipe:
         known = {known for kind in FOLDERS for known in card_paths(kind)} | set(recipe_paths())

@@ -7,20 +7,25 @@ from torch import nn
 
 from ecgbench.cards import EncoderCard
 from ecgbench.ecg.inputs import input_rate, input_samples
+from ecgbench.encoders.weights import load_weights, weights_file
 from ecgbench.entry_points import load_entry_point
 from ecgbench.errors import EcgbenchError
 
 
-def build_encoder(card: EncoderCard, rate: int | None = None) -> nn.Module:
-    """The encoder that a card names, freshly initialised from torch's current random state.
+def build_encoder(card: EncoderCard, rate: int | None = None, *, weights: bool = True) -> nn.Module:
+    """The encoder that a card names: with its published weights where it has some, else freshly initialised from torch's
+    current random state.
 
-    `rate`: Hz to feed, one of the card's. EcgbenchError, naming card and field, where the entry point fails, builds
-    something that is no module, or gives another shape than the card says.
+    `rate`: Hz to feed, one of the card's. `weights`: false leaves published weights unread. EcgbenchError, naming card and
+    field, where the entry point fails, builds something that is no module, or gives another shape than the card says;
+    WeightsAbsentError where the file with the weights is not there.
     """
+    if card.weights is not None and weights:
+        weights_file(card)  # before anything is built
     fed = input_rate(card.input, rate, card.name)
     samples = input_samples(card.input, fed)
     leads = len(card.input.leads)
-    where = f"encoder card {card.path}"
+    where = f"encoder card {card.path or card.name}"
     try:
         encoder = load_entry_point(card, card.entry_point)(leads=leads, samples=samples, rate=fed, **card.params)
     except EcgbenchError:
@@ -35,6 +40,8 @@ def build_encoder(card: EncoderCard, rate: int | None = None) -> nn.Module:
             f"{where}: entry_point: {card.entry_point} builds a {type(encoder).__name__}, not a torch.nn.Module."
         )
     _check_dim(encoder, card, leads, samples, where)
+    if card.weights is not None and weights:
+        load_weights(encoder, card)
     return encoder
 
 

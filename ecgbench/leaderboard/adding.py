@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,7 +19,8 @@ def submission_name(result: Result) -> str:
     """A folder name that a person can read; the run id makes it unique."""
     parts = [result.encoder.name, result.text.name, result.recipe.name]
     parts += [] if result.control == "none" else [result.control]
-    return "--".join([*parts, f"seed{result.seed}", result.run_id])
+    plain = [re.sub(r"[^A-Za-z0-9._-]+", "-", part) for part in parts]  # timm:NAME, hf:OWNER/NAME
+    return "--".join([*plain, f"seed{result.seed}", result.run_id])
 
 
 def add_run(run: Path, leaderboards: Path) -> Path:
@@ -26,6 +28,10 @@ def add_run(run: Path, leaderboards: Path) -> Path:
     result = read_result(run / "result.json")
     if result.status != "ok":
         raise EcgbenchError(f"the run {run} failed ({result.reason}): only finished runs go on a board.")
+    if result.encoder.name.startswith("hf:") and Path(result.encoder.name.removeprefix("hf:")).is_absolute():
+        raise EcgbenchError(
+            f"the run {run} names its encoder by a folder of this machine: run it by its name on the hub."
+        )
     if not result.data.public:
         raise EcgbenchError(f"the run {run} is on data that are not public: its scores hold record ids and stay here.")
     target = leaderboards / "results" / Boards().name(result) / submission_name(result)

@@ -77,7 +77,7 @@ def _index(of_board: dict[str, list[Submission]], left_out: Sequence[LeftOut], r
     lines = []
     for board, those in sorted(of_board.items()):
         for group in groups(those, replays):
-            best = next((row for row in group.rows if not row.control), None)
+            best = next((row for row in group.rows if not row.control and row.verified), None)
             shown = [best.label(), metric_cell(best.metric(group.card.primary))] if best else [MISSING, MISSING]
             link = f"[{plain(board)}]({board}.md)"
             lines.append(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ecgbench.cards import TaskCard
+from ecgbench.cards import EncoderCard, TaskCard
+from ecgbench.catalogue import all_cards
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.files import hash_of
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
@@ -18,6 +19,8 @@ from ecgbench.leaderboard.tables import MISSING, plain
 from ecgbench.results import Metric, Result, TaskIdentity, TaskScore
 
 CONTROL = "*control*"
+UNVERIFIED = "‡"
+"""Beside the name of an encoder whose published weights are not known to be the true ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class Entry:
 class Row:
     """A line of a task's table: a system or a control, with its runs by seed. The first run is the one shown.
 
-    `levels` stands in for runs in the closed-form row `chance`.
+    `levels` stands in for runs in the closed-form row `chance`. A row that is not `verified` gets no rank.
     """
 
     encoder: str
@@ -47,6 +50,7 @@ class Row:
     control: bool
     entries: tuple[Entry, ...] = ()
     levels: dict[str, float] | None = None
+    verified: bool = True
 
     def value(self, metric: str) -> float | None:
         """The number the row is sorted by."""
@@ -89,13 +93,20 @@ class Names:
         self._encoders: dict[str, set[str]] = defaultdict(set)
         self._texts: dict[str, set[str]] = defaultdict(set)
         self._recipes: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+        self._weighted = {card.name: card for card in all_cards(EncoderCard)[0] if card.weights}
         for each in results:
             self._encoders[each.encoder.name].add(encoder_key(each))
             self._texts[each.text.name].add(text_key(each))
             self._recipes[each.recipe.name, each.control][each.recipe.hash] = each.recipe.fields
 
     def encoder(self, result: Result) -> str:
-        return _told_apart(result.encoder.name, self._encoders, encoder_key(result))
+        name = _told_apart(result.encoder.name, self._encoders, encoder_key(result))
+        return name if self.verified(result) else f"{name} {UNVERIFIED}"
+
+    def verified(self, result: Result) -> bool:
+        """False for published weights that the encoder's card does not call verified, or that are other ones."""
+        card = self._weighted.get(result.encoder.name)
+        return card is None or (card.verified is True and card.hash == result.encoder.card)
 
     def text(self, result: Result) -> str:
         """`—` for a supervised run, which uses no text."""
@@ -191,6 +202,7 @@ def _system_row(task: str, submissions: list[Submission], names: Names, replays:
         parameters=result.encoder.parameters,
         control=is_control(result),
         entries=tuple(_entry(each, task, None, replays) for each in submissions),
+        verified=names.verified(result),
     )
 
 
@@ -225,8 +237,17 @@ def _untrained_rows(task: str, submissions: list[Submission], names: Names, repl
         lenders = _by_seed([each for each in those if preference(each) == first])
         result = lenders[0].result
         entries = tuple(_entry(each, task, "untrained", replays) for each in lenders)
-        label = f"untrained · {CONTROL}"
-        rows.append(Row(names.encoder(result), names.text(result), label, result.encoder.parameters, True, entries))
+        rows.append(
+            Row(
+                encoder=names.encoder(result),
+                text=names.text(result),
+                recipe=f"untrained · {CONTROL}",
+                parameters=result.encoder.parameters,
+                control=True,
+                entries=entries,
+                verified=names.verified(result),
+            )
+        )
     return rows
 
 

@@ -11,7 +11,7 @@ from ecgbench.findings import label_bank
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
 from ecgbench.leaderboard.ranks import difference, rank_intervals
 from ecgbench.leaderboard.replay import Replay, Replays
-from ecgbench.leaderboard.rows import Group, Names, Row, encoder_key
+from ecgbench.leaderboard.rows import UNVERIFIED, Group, Names, Row, encoder_key
 from ecgbench.leaderboard.tables import (
     FEW_MARK,
     MISSING,
@@ -55,7 +55,7 @@ def group_section(group: Group, among: list[Group], names: Names, replays: Repla
     """Blocks of markdown: what was tested, the ranking, per class, and the differences to the controls."""
     first = _shown(group.rows)
     score = first.entries[0].score
-    blocks = [heading(group, among), _what(group, score), _ranking(group), *_more(group)]
+    blocks = [heading(group, among), _what(group, score), _ranking(group), *_unranked(group), *_more(group)]
     blocks.append(_levels(score, group.card.metrics))
     if any(len(row.by_seed(group.card.primary)) > 1 for row in group.rows):
         blocks += ["### Over seeds", _over_seeds(group)]
@@ -64,9 +64,10 @@ def group_section(group: Group, among: list[Group], names: Names, replays: Repla
 
 
 def _shown(rows: tuple[Row, ...]) -> Row:
-    """The best row that is no control, else the best row with runs."""
+    """The best row that is no control and can have a rank, else the best row with runs."""
     runs = [row for row in rows if row.entries]
-    return next((row for row in runs if not row.control), runs[0])
+    systems = [row for row in runs if not row.control]
+    return next((row for row in systems if row.verified), (systems or runs)[0])
 
 
 def _what(group: Group, score: TaskScore) -> str:
@@ -97,6 +98,16 @@ def _ranking(group: Group) -> str:
     return table(headers, lines, text_columns=5)
 
 
+def _unranked(group: Group) -> list[str]:
+    """Why some rows have no rank, where there are such."""
+    if all(row.verified for row in group.rows):
+        return []
+    return [
+        f"{UNVERIFIED}: the encoder's published weights are not verified (`verified` on its card), or are other ones than "
+        "those that are, so the row has no rank and counts in no other row's."
+    ]
+
+
 def headline(group: Group) -> list[str]:
     """The metrics of the ranking, in the card's order."""
     return [name for name in group.card.metrics if name in (*HEADLINE, group.card.primary)]
@@ -112,7 +123,7 @@ def _more(group: Group) -> list[str]:
 
 
 def _replicates(row: Row, metric: str) -> np.ndarray | None:
-    replay = row.entries[0].replay if row.entries else None
+    replay = row.entries[0].replay if row.entries and row.verified else None
     if replay is None:
         return None
     return replay.replicates[metric] * (1 if metric_named(metric).higher_is_better else -1)

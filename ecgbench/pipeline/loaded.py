@@ -43,7 +43,7 @@ class LoadedRun:
         self._text_path, self._text_pack = text_path, text_pack
         self._card = load_card(EncoderCard, self.result.encoder.name)
         self._rate = input_rate(self._card.input, trained.recipe.rate, self._card.name)
-        encoder = build_encoder(self._card, self._rate)
+        encoder = build_encoder(self._card, self._rate, weights=False)  # the run's own follow
         if trained.recipe.objective == "supervised":
             bank = self._bank()
             self._model: ContrastiveModel | SupervisedModel = SupervisedModel(

@@ -67,7 +67,14 @@ def trained_run(path: Path) -> TrainedRun:
 
 
 def _held_to_cards(result: Result) -> None:
-    encoder = load_card(EncoderCard, result.encoder.name)
+    try:
+        encoder = load_card(EncoderCard, result.encoder.name)
+    except EcgbenchError as error:
+        raise EcgbenchError(
+            f"run {result.run_id} was trained with encoder '{result.encoder.name}', whose card is not here: run the notebook "
+            "cell with its @ecgbench.encoder, name the folder of its card in ECGBENCH_PATH, or install its package, as the "
+            f"run had it ({error})"
+        ) from None
     load_card(TextCard, result.text.name)
     now = {"card": encoder.hash, "source file": source_hash(encoder, encoder.entry_point)}
     then = {"card": result.encoder.card, "source file": result.encoder.source}

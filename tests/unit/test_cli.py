@@ -75,7 +75,7 @@ def test_torch_and_torchvision_match() -> None:
     [
         (
             "run --encoder resnet18 --text random",
-            "unknown encoder 'resnet18': did you mean resnet1d18? `ecgbench ls` lists all.",
+            "unknown encoder 'resnet18': did you mean resnet1d18 or ",
         ),
         ("run --encoder resnet1d18 --text use-multilangual", "did you mean use-multilingual?"),
         ("run --encoder resnet1d18", "Missing option '--text'."),
