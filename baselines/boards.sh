@@ -39,6 +39,11 @@ for source in "${sources[@]}"; do
         asked "$source" "$last" --tasks superclass,rhythm,mitbih --prompts members
         one "$source" resnet1d18 random "$seed"
     done
+    for humble in linear stats; do
+        for seed in 0 1 2; do
+            one "$source" "$humble" use-multilingual "$seed"
+        done
+    done
     one "$source" resnet1d18 char-ngram 0
     one "$source" resnet1d18 use-multilingual 0 --control frozen-random
     one "$source" resnet1d18 use-multilingual 0 --control supervised
