@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ecgbench.cli.run import Terminal
+from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def source_options(
     generated = source.partition(":")[0] == "synth98"
     if seed is not None and not generated and not 0 <= seed < 2**32:
         raise EcgbenchError(f"--seed {seed} is out of range: write a whole number from 0 to 4294967295.")
-    order = tuple(filter(None, (name.strip() for name in leads.split(",")))) if leads else ()
+    order = words(leads or "")
     return SourceOptions(
         aliases=aliases,
         unknown=unknown,  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _of_file(name: str, rate: float | None, unit: str | None, leads: str | None)
         raise EcgbenchError(
             f"'{name}' is no file: write a file of an ECG, or a store's folder or source with the name of a record."
         )
-    order = tuple(filter(None, (lead.strip() for lead in leads.split(",")))) if leads else ()
+    order = words(leads or "")
     recording, remarks = read_first_seconds(path, layout_of(rate, unit, order))
     about = [recording.source, *_person(recording)]
     unnamed = replace(recording, record=recording.source)

@@ -12,6 +12,7 @@ import typer
 from ecgbench.cli.result_tables import result_tables
 from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import interval, number, table
+from ecgbench.cli.words import words
 
 if TYPE_CHECKING:
     from ecgbench.pipeline.stress import Cost
@@ -62,7 +63,7 @@ def evaluate(
 
     terminal = Terminal()
     asked = {
-        "data": data, "tasks": None if tasks is None else tuple(filter(None, map(str.strip, tasks.split(",")))),
+        "data": data, "tasks": None if tasks is None else words(tasks),
         "language": lang, "mapping": mapping, "prompts": prompts, "text_path": text_path, "text_pack": text_pack,
         "out": out, "again": again, "reporter": terminal,
     }  # fmt: skip

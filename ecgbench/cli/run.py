@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ecgbench.cli.result_tables import result_tables
+from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 
 _EXAMPLES = (
@@ -110,7 +111,7 @@ def run(
 
     request = make_request(
         encoder=encoder, text=text, data=data, recipe=recipe,
-        tasks=None if tasks is None else tuple(filter(None, map(str.strip, tasks.split(",")))),
+        tasks=None if tasks is None else words(tasks),
         language=lang, mapping=mapping, prompts=prompts,
         epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.pseudonyms import Pseudonyms
-from ecgbench.ecg.recording import Entry
+from ecgbench.ecg.recording import OVER_89, Entry
 from ecgbench.ecg.standardise import Window
 from ecgbench.ecg.store import LABEL_SEPARATOR, STORE_FORMAT, WINDOW_MARK, Manifest, data_hash_of, identifying
 from ecgbench.ecg.workplace import Progressed, Row
@@ -23,8 +23,6 @@ INDEX_COLUMNS = (
 )  # fmt: skip
 TELLING = 4
 """Characters of an id from which it is taken out of a sentence; a patient 1 would take the 1 out of V1."""
-OLDEST_TOLD = 90.0
-"""Years; a higher age of a patient whose data are not public is kept as this (few live so long: an age alone names them)."""
 
 
 class Names:
@@ -137,7 +135,7 @@ def write_index(
 
 def _cells(entry: Entry, row: Row, position: int, names: Names, *, public: bool) -> list[Any]:
     """A line of the index. The report of a patient whose data are not public stays where it is."""
-    age = entry.age if public or entry.age is None else min(entry.age, OLDEST_TOLD)
+    age = entry.age if public or entry.age is None else min(entry.age, OVER_89)
     return [
         names.record(entry, row.start), names.patient(entry), entry.split, LABEL_SEPARATOR.join(entry.findings),
         "" if age is None else f"{age:g}", entry.sex or "", entry.site or "",

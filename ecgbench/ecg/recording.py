@@ -18,6 +18,9 @@ STORE_SECONDS = 10
 
 STORE_SAMPLES = STORE_RATE * STORE_SECONDS
 
+OVER_89 = 90.0
+"""Years; what every age over 89 is kept as, "90 or more": few live so long, and an age alone names them."""
+
 
 class DamagedRecordError(Exception):
     """One recording cannot be read; the build names it, counts it and goes on."""

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from ecgbench.cards import InputContract, NamedEncoderCard
 from ecgbench.ecg.recording import LEADS
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_file, hash_of
+from ecgbench.quiet import quiet
 
 WAVEFORM = frozenset({"data2vec-audio", "hubert", "sew", "unispeech", "unispeech-sat", "wav2vec2", "wavlm"})
 SERIES = frozenset({"patchtsmixer", "patchtst"})
@@ -171,7 +170,7 @@ def _loaded(model: str, folder: Path, config: Any) -> nn.Module:
     from transformers import AutoModel
 
     try:
-        with _quiet():
+        with quiet():
             loaded, info = AutoModel.from_pretrained(
                 str(folder), config=config, dtype=torch.float32, local_files_only=True, trust_remote_code=False,
                 output_loading_info=True,
@@ -185,19 +184,3 @@ def _loaded(model: str, folder: Path, config: Any) -> nn.Module:
         raise EcgbenchError(f"encoder hf:{model}: the weights in {folder} lack '{lacking[0]}'{more}.")
     module: nn.Module = loaded
     return module
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no reports of transformers: what is wrong is raised."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

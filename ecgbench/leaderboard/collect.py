@@ -201,23 +201,33 @@ def _without_contradictions(submissions: list[Submission]) -> tuple[list[Submiss
         alike[hash_of([each.result.run_id, made])].append(each)
     left_out: list[LeftOut] = []
     for those in alike.values():
-        differing = next(filter(None, (_first_difference(those[0], each) for each in those[1:])), "")
+        differing = next(filter(None, (first_difference(those[0], each) for each in those[1:])), "")
         left_out += [LeftOut(each.where, differing, each.board) for each in those if differing]
     named = {each.where for each in left_out}
     return [each for each in submissions if each.where not in named], left_out
 
 
-def _first_difference(one: Submission, other: Submission) -> str:
-    """The first number in which two results of one run differ, '' where none does."""
-    for task, score in one.result.tasks.items():
-        for name, metric in score.metrics.items():
-            again = other.result.tasks[task].metrics[name]
-            if metric.value != again.value or metric.ci != again.ci:
-                return (
-                    f"run {one.result.run_id} stands here twice, made by the same versions on the same machine, with two "
-                    f"values of {task} {name}: {metric.value} in {one.where}, {again.value} in {other.where}."
-                )
+def first_difference(one: Submission, other: Submission) -> str:
+    """The first number in which two results of one run differ, '' where none does; a number that is there in one alone
+    differs too."""
+    first, again = _overall(one), _overall(other)
+    for name in dict.fromkeys([*first, *again]):
+        if first.get(name) != again.get(name):
+            values = [found[name][0] if name in found else "none" for found in (first, again)]
+            return (
+                f"run {one.result.run_id} stands here twice, made by the same versions on the same machine, with two "
+                f"values of {name}: {values[0]} in {one.where}, {values[1]} in {other.where}."
+            )
     return ""
+
+
+def _overall(submission: Submission) -> dict[str, tuple[float | None, tuple[float, float] | None]]:
+    """Task and metric -> value and interval."""
+    return {
+        f"{task} {name}": (metric.value, metric.ci)
+        for task, score in submission.result.tasks.items()
+        for name, metric in score.metrics.items()
+    }
 
 
 def _strange(found: Mapping[tuple[str, ...], Mapping[str, str | int]]) -> dict[str, str]:

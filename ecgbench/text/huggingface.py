@@ -16,6 +16,7 @@ import numpy as np
 
 from ecgbench.cards import TextCard
 from ecgbench.errors import EcgbenchError
+from ecgbench.quiet import quiet
 from ecgbench.text.prompts import Prompt
 from ecgbench.text.tower import refuse_unknown_params, texts_of
 from ecgbench.text.weights import fetch
@@ -64,7 +65,7 @@ class HuggingFaceTower:
         """Token ids of each text, special tokens included, neither padded nor cut."""
         if not texts:
             return []
-        with _quiet():
+        with quiet():
             ids = self._tokenizer(texts, padding=False, truncation=False)["input_ids"]
         limit = self.card.max_tokens or 0
         for text, row in zip(texts, ids, strict=True):
@@ -132,7 +133,7 @@ def _load_tokenizer(card: TextCard, folder: Path) -> Any:
 
     extra = card.params.get("tokenizer", {})
     try:
-        with _quiet():
+        with quiet():
             return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
     except Exception as error:  # tokenizers raises bare Exception for a damaged file
         raise _not_loaded(card, folder, "tokenizer", error) from error
@@ -145,7 +146,7 @@ def _load_model(card: TextCard, folder: Path) -> Any:
 
     options = {"local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
     try:
-        with _quiet():
+        with quiet():
             model, info = AutoModel.from_pretrained(str(folder), dtype=getattr(torch, card.dtype), **options)
     except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
         raise _not_loaded(card, folder, "model", error) from error
@@ -190,21 +191,3 @@ def _threads(threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no reports of transformers: what is wrong is raised, and an unused language-model
-    head is not."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.scores import Scores
 from ecgbench.leaderboard import build_pages, check_pages, collect, write_pages
+from ecgbench.leaderboard.collect import first_difference
 from ecgbench.results import run_id_of
 
 PAGE = f"made-{DATA[:8]}.md"
@@ -453,3 +455,14 @@ def test_a_model_trained_on_other_data_has_a_row_and_a_mark_of_its_own(results: 
     ranking = section(page, "## superclass: Japanese prompts, paper mapping").split("### ")[0]
     rows = [line for line in ranking.splitlines() if "use-multilingual" in line and "control" not in line]
     assert len(rows) == 2 and sum("trained on faraway" in row for row in rows) == 1
+
+
+def test_one_run_that_lacks_a_task_of_its_twin_differs_from_it(results: Path) -> None:
+    make(results, "first")
+    make(results, "again")
+    (again, first), _ = collect(results)
+    assert first_difference(first, again) == ""
+    lacking = replace(again, result=again.result.model_copy(update={"tasks": {}}))
+    for one, other in ((first, lacking), (lacking, first)):
+        assert "two values of superclass " in first_difference(one, other)
+        assert "none in made/again" in first_difference(one, other)

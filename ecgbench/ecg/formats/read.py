@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ecgbench.ecg.formats.site_readers import ask_site_readers
 from ecgbench.ecg.formats.sniff import HEAD, Kind, beside_header, header_text, signal_files, sniff
 from ecgbench.ecg.recording import DamagedRecordError, RawEcg
 from ecgbench.errors import EcgbenchError
+from ecgbench.files import hash_files
 
 PLAIN = ("NPY", "NPZ", "Parquet", "text table")
 LOWEST_RATE, HIGHEST_RATE = 20, 100_000
@@ -60,7 +60,7 @@ def read_file(path: Path, layout: PlainLayout | None = None) -> RawEcg:
         with np.errstate(all="ignore"), limits(*allowance(size)):
             cut = without_calibration(raw.leads, raw.rate)
         remarks = (*raw.remarks, *cut.remarks())
-        return replace(raw, leads=cut.leads, remarks=remarks, source_sha256=raw.source_sha256 or _sha256([path]))
+        return replace(raw, leads=cut.leads, remarks=remarks, source_sha256=raw.source_sha256 or hash_files([path]))
     except OSError as error:
         raise DamagedRecordError(f"it cannot be read: {error.strerror or type(error).__name__}") from None
 
@@ -99,7 +99,7 @@ def _wfdb(path: Path) -> RawEcg:
         with warnings.catch_warnings(), np.errstate(all="ignore"), limits(*allowance(sum(map(_size, parts)))):
             warnings.simplefilter("ignore")
             raw = read_wfdb(header.with_suffix(""))
-    return replace(raw, source_sha256=_sha256(parts))
+    return replace(raw, source_sha256=hash_files(parts))
 
 
 def _parts(header: Path) -> list[Path]:
@@ -134,13 +134,3 @@ def _plain(path: Path, kind: Kind, size: int, layout: PlainLayout | None) -> Raw
             "(`--rate 500 --unit mV --leads I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6` on the command line)."
         )
     return read_plain(path, kind, size, layout)
-
-
-def _sha256(parts: list[Path]) -> str:
-    """Over the files' bytes, one after the other."""
-    digest = hashlib.sha256()
-    for part in parts:
-        with part.open("rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -13,17 +13,16 @@ from typing import Any
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.formats.wfdb_plain import read_wfdb_fast
-from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
+from ecgbench.ecg.recording import OVER_89, DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.code_grammar import MOST_SHOWN, CodeLabeller, refuse_aliases
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.errors import EcgbenchError
+from ecgbench.files import hash_files
 from ecgbench.findings import LabelBank
 
 SIGNALS = (".mat", ".dat")
 """Endings of a record's signal file, the first that is there being taken."""
-OVER_89 = 90.0
-"""Ages over 89, 300 among them (PTB-XL's word for that), are kept as 90: "90 or more"."""
 SEX = {"male": "male", "m": "male", "female": "female", "f": "female"}
 _UNSAID = {"", "unknown", "nan", "none"}
 _HEADER_BYTES = 65536
@@ -194,20 +193,13 @@ class Cinc:
         """DamagedRecordError as `read_wfdb_fast`; the hash is over the bytes of header and signal file."""
         if not isinstance(entry.origin, str):
             raise TypeError(f"entry {entry.record} does not come from this source")
-        digest = _hash_record(self.folder / entry.origin)
-        if digest is None:
-            raise DamagedRecordError(f"{entry.origin}.hea or {entry.origin}.mat is missing")
-        return replace(read_wfdb_fast(self.folder / entry.origin), source_sha256=digest)
-
-
-def _hash_record(record: Path) -> str | None:
-    """sha256 over the header's and the signal's bytes; None where a file is missing or may not be read."""
-    header, *signals = (record.with_name(record.name + ending) for ending in (".hea", *SIGNALS))
-    signal = next((path for path in signals if path.is_file()), signals[0])
-    try:
-        return hashlib.sha256(header.read_bytes() + signal.read_bytes()).hexdigest()
-    except OSError:
-        return None
+        record = self.folder / entry.origin
+        header, *signals = (record.with_name(record.name + ending) for ending in (".hea", *SIGNALS))
+        try:
+            digest = hash_files([header, next((path for path in signals if path.is_file()), signals[0])])
+        except OSError:
+            raise DamagedRecordError(f"{entry.origin}.hea or {entry.origin}.mat is missing") from None
+        return replace(read_wfdb_fast(record), source_sha256=digest)
 
 
 class _Tally:

@@ -8,7 +8,6 @@ their wording is known: of a text that nobody has read before, no one can say wh
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +24,7 @@ from ecgbench.ecg.sources.manifest.aliases import read_aliases
 from ecgbench.ecg.sources.manifest.vocabulary import fold, vocabulary_of
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.errors import EcgbenchError
-from ecgbench.files import hash_file
+from ecgbench.files import hash_file, hash_files
 from ecgbench.findings import LabelBank, label_bank
 
 RECORDS = "record_list.csv"
@@ -181,13 +180,11 @@ class MimicIvEcg:
         if not isinstance(entry.origin, str):
             raise TypeError(f"entry {entry.record} does not come from this source")
         record = self.folder / entry.origin
-        digest = hashlib.sha256()
-        for ending in (".hea", ".dat"):
-            try:
-                digest.update(record.with_name(record.name + ending).read_bytes())
-            except OSError:
-                raise DamagedRecordError(f"{entry.origin}{ending} is missing") from None
-        return replace(read_wfdb_fast(record), source_sha256=digest.hexdigest())
+        try:
+            digest = hash_files(record.with_name(record.name + ending) for ending in (".hea", ".dat"))
+        except OSError as error:
+            raise DamagedRecordError(f"{entry.origin}{Path(error.filename).suffix} is missing") from None
+        return replace(read_wfdb_fast(record), source_sha256=digest)
 
 
 class _Statements:

@@ -11,7 +11,6 @@ What a window says (`WindowStatements`), by the annotations in it:
 
 from __future__ import annotations
 
-import hashlib
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -30,6 +29,7 @@ from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.code_grammar import Beats, Rhythm, Rules, mitbih_term, refuse_aliases, refuse_unknown
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.errors import EcgbenchError
+from ecgbench.files import hash_files
 from ecgbench.findings import LabelBank
 
 SECONDS = 10
@@ -210,5 +210,4 @@ class MitBih:
             leads[lead] = (samples - read.baseline[column]) / read.adc_gain[column]
             if label.upper() in self.renamed:
                 remarks.append(f"lead {lead} is {self.renamed[label.upper()]}, recorded with electrodes on the chest")
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return RawEcg(leads, float(read.fs), digest, format="WFDB", remarks=tuple(remarks))
+        return RawEcg(leads, float(read.fs), hash_files(files), format="WFDB", remarks=tuple(remarks))

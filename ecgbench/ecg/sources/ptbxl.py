@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -17,13 +16,14 @@ from typing import Any
 
 from ecgbench.cards import DatasetCard
 from ecgbench.ecg.formats.wfdb_plain import read_wfdb_fast
-from ecgbench.ecg.recording import DamagedRecordError, Entry, RawEcg
+from ecgbench.ecg.recording import OVER_89, DamagedRecordError, Entry, RawEcg
 from ecgbench.ecg.sources import source_path
 from ecgbench.ecg.sources.code_grammar import refuse_aliases, refuse_unknown
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.sources.ptbxl_statements import STATEMENTS, StatementLabeller
 from ecgbench.ecg.sources.scp_grammar import ScpLabeller, Statements
 from ecgbench.errors import EcgbenchError
+from ecgbench.files import hash_files
 from ecgbench.findings import LabelBank
 
 DATABASE = "ptbxl_database.csv"
@@ -33,8 +33,6 @@ COLUMNS = (
 )  # fmt: skip
 SPLIT_OF_FOLD = {**dict.fromkeys(range(1, 9), "train"), 9: "validation", 10: "test"}
 SEX = {"0": "male", "1": "female"}
-OVER_89 = 90.0
-"""PTB-XL writes 300 for every age over 89; it is kept as 90, which stands for "90 or more"."""
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -155,7 +153,7 @@ class PtbXl:
             patient=str(int(patient)),
             split=SPLIT_OF_FOLD[int(fold)],
             findings=findings_of(Statements(codes, row["heart_axis"], stadiums)),
-            age=min(age, OVER_89) if age is not None else None,
+            age=min(age, OVER_89) if age is not None else None,  # 300 is PTB-XL's word for over 89
             sex=SEX.get(row["sex"]),
             site=row["site"].removesuffix(".0") or None,
             report=row["report"] or None,
@@ -167,11 +165,13 @@ class PtbXl:
         """DamagedRecordError as `read_wfdb_fast`; the hash is over the bytes of header and signal file."""
         if not isinstance(entry.origin, Path):
             raise TypeError(f"entry {entry.record} does not come from this source")
-        digest = _hash_record(entry.origin)
-        if digest is None:
-            file = entry.origin.relative_to(self.folder).as_posix()  # reasons are published, a user's folders are not
-            raise DamagedRecordError(f"{file}.hea or {file}.dat is missing")
-        return replace(read_wfdb_fast(entry.origin), source_sha256=digest)
+        record = entry.origin
+        try:
+            digest = hash_files(record.with_name(record.name + ending) for ending in (".hea", ".dat"))
+        except OSError:
+            file = record.relative_to(self.folder).as_posix()  # reasons are published, a user's folders are not
+            raise DamagedRecordError(f"{file}.hea or {file}.dat is missing") from None
+        return replace(read_wfdb_fast(record), source_sha256=digest)
 
 
 def _number(row: dict[str, str], column: str) -> float:
@@ -190,14 +190,3 @@ def _likelihoods(cell: str) -> dict[str, float]:
         return {str(code): float(value) for code, value in ast.literal_eval(cell).items()}
     except (ValueError, SyntaxError, AttributeError, TypeError, OverflowError, MemoryError, RecursionError):
         raise ValueError(f"scp_codes is \"{cell[:60]}\"; valid is as {{'NORM': 100.0, 'SR': 0.0}}") from None
-
-
-def _hash_record(record: Path) -> str | None:
-    """sha256 over the header's and the signal's bytes; None where a file is missing or may not be read."""
-    digest = hashlib.sha256()
-    try:
-        for ending in (".hea", ".dat"):
-            digest.update(record.with_name(record.name + ending).read_bytes())
-    except OSError:
-        return None
-    return digest.hexdigest()

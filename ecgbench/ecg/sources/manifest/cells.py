@@ -8,12 +8,10 @@ import unicodedata
 from ecgbench.csv_table import shown
 from ecgbench.ecg.formats.layout import PlainLayout, Unit
 from ecgbench.ecg.formats.leads import standard_lead
-from ecgbench.ecg.recording import LEADS
+from ecgbench.ecg.recording import LEADS, OVER_89
 from ecgbench.ecg.sources.manifest.vocabulary import fold
 
 OLDEST = 120
-OVER_89 = 90.0
-"""Every age over 89 is kept as 90, which stands for "90 or more"."""
 
 SEXES = {
     **dict.fromkeys(("男", "男性", "m", "male"), "male"),
