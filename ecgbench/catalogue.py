@@ -17,6 +17,7 @@ from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCar
 from ecgbench.csv_table import read_table
 from ecgbench.encoders.plugins import BrokenPlugin, packaged_cards, registered_cards
 from ecgbench.errors import EcgbenchError, near_names, unknown_name
+from ecgbench.text.variation import parse_variation, varied
 
 FOLDERS: dict[type[Card], str] = {
     EncoderCard: "registry/encoders",
@@ -83,6 +84,9 @@ def load_card(kind: type[C], name: str) -> C:
     if name not in paths:
         if kind is EncoderCard:
             return _named_encoder(name, paths)  # type: ignore[return-value]
+        if kind is TextCard and "+" in name:
+            own, settings = parse_variation(name)
+            return varied(load_card(TextCard, own), settings)  # type: ignore[return-value]
         raise unknown_name(kind.KIND, name, paths)
     return _completed(read_card(kind, paths[name]))
 
