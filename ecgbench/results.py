@@ -115,10 +115,12 @@ class TaskIdentity(Part):
 
 
 class EncoderPart(Part):
+    """Of a submission the name is a claim, card and source are null, and parameters null where they are not claimed."""
+
     name: str
-    card: str
-    source: str
-    parameters: int
+    card: str | None
+    source: str | None
+    parameters: int | None = Field(ge=0)
     licence: str | None
 
 
@@ -157,6 +159,17 @@ class TrainedOn(Part):
     data: str
     version: int
     data_hash: str
+
+
+class Submitted(Part):
+    """What somebody who ran no run here says of a system. All of it is their claim but `sha256`: task -> hash over what
+    was submitted, scores or bootstrap values."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    evidence: Literal["scores", "bootstrap values"]
+    sha256: dict[str, str]
+    trained_on: str = Field(min_length=1)
+    reference: str | None = None
 
 
 class RecipePart(Part):
@@ -200,9 +213,10 @@ class Result(Part):
     text: TextPart
     data: DataPart
     recipe: RecipePart
-    seed: int
+    seed: int | None
     control: Literal["none", "frozen-random", "supervised"]
     trained_on: TrainedOn | None = None
+    submitted: Submitted | None = None
     comparable: dict[str, TaskIdentity]
     tasks: dict[str, TaskScore] = {}
     references: References | None = None
@@ -222,6 +236,9 @@ class Result(Part):
             raise ValueError("a failed run needs a reason and has no scores")
         if self.status == "ok" and not self.tasks:
             raise ValueError("a run that is ok needs scores")
+        made = (self.seed, self.encoder.card, self.encoder.source, self.encoder.parameters)
+        if self.submitted is None and None in made:
+            raise ValueError("a run needs a seed, and the card, source and parameters of its encoder")
         return self
 
     def _told_twice(self) -> list[tuple[str, Any, Any]]:
@@ -246,6 +263,17 @@ class Result(Part):
                 identity.get("tasks"),
             ),
             ('settings["prompts_hash"]', self.settings.get("prompts_hash"), identity.get("prompts")),
+            ("submitted", self.submitted and self.submitted.model_dump(mode="json"), identity.get("submitted")),
+            *self._claimed_twice(encoder, text),
+        ]
+
+    def _claimed_twice(self, encoder: dict[str, Any], text: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+        """Of a submission every claim decides its identity, so that none can be changed afterwards."""
+        if self.submitted is None:
+            return []
+        return [
+            ("encoder", self.encoder.model_dump(mode="json"), encoder),
+            ("text.licence", self.text.licence, text.get("licence")),
         ]
 
 
@@ -267,8 +295,8 @@ def run_id_of(identity: dict[str, Any]) -> str:
 
 
 def result_text(result: Result) -> str:
-    """A result as it stands in its file: sorted keys, two spaces, Japanese kept."""
-    data = result.model_dump(mode="json", by_alias=True)
+    """A result as it stands in its file: sorted keys, two spaces, Japanese kept. Only a submission names `submitted`."""
+    data = result.model_dump(mode="json", by_alias=True, exclude=None if result.submitted else {"submitted"})
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -39,6 +39,13 @@ def rescore(
         str | None,
         typer.Option(metavar="SOURCE", help="Hold scores files against this store: records, splits, patients, labels."),
     ] = None,
+    bootstrap_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Of a run, write bootstrap values to stand for its scores on a board, which hold no record ids.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Recompute every number from the scores: of a run, say whether its result is reproduced (exit 1 where it is
@@ -67,6 +74,20 @@ def rescore(
         typer.echo(f"ecgbench: {sentence}", err=True)
     if wrong:
         raise typer.Exit(1)
+    if bootstrap_out is not None:
+        write_bootstrap(results, bootstrap_out)
+
+
+def write_bootstrap(results: list[Path], folder: Path) -> None:
+    """The bootstrap values of one run's scores into a folder; what was written on stderr."""
+    from ecgbench.leaderboard.adding import write_values
+    from ecgbench.leaderboard.rescore import finished_result
+
+    if len(results) > 1 or results[0].suffix == ".npz":
+        raise EcgbenchError(f"--bootstrap-out was given {', '.join(map(str, results))}: give one run's folder.")
+    result, run = finished_result(results[0])
+    for path in write_values(run / "scores", result.data.data_hash, folder):
+        typer.echo(f"wrote {path}", err=True)
 
 
 def hold_against(data: str, results: list[Path]) -> None:

@@ -6,11 +6,7 @@ and `site` may be left out (unknown).
 
 from __future__ import annotations
 
-import io
 import math
-import tokenize
-import zipfile
-import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecgbench.errors import EcgbenchError
+from ecgbench.evaluation.npz import member, read_npz, stored_form, write_npz
 from ecgbench.files import atomic_path
 
 SCHEMA = 1
@@ -103,17 +100,17 @@ class Scores:
         rounded.validate()
         members: dict[str, np.ndarray] = {"schema": np.array(SCHEMA, "<i8")}
         for field in fields(self):
-            members[field.name] = _stored_form(getattr(self, field.name))
+            members[field.name] = stored_form(getattr(self, field.name))
         members["scores"] = members["scores"].astype(stored.newbyteorder("<"))
         with atomic_path(Path(path)) as temporary:
-            _write_npz(temporary, members)
+            write_npz(temporary, members)
 
     @classmethod
     def load(cls, path: Path) -> Scores:
         """Read and validate a scores file; float16 scores come back as float32 of the same values."""
         path = Path(path)
-        members = _read_npz(path)
-        given = _member(path, members, "schema").tolist()
+        members = read_npz(path, "scores file")
+        given = member(path, members, "schema", "scores file").tolist()
         if given != SCHEMA:
             raise EcgbenchError(f"scores file {path} has schema {given}, this ecgbench reads {SCHEMA}: write it again.")
         known = {field.name for field in fields(cls)}
@@ -122,10 +119,10 @@ class Scores:
                 raise EcgbenchError(
                     f"scores file {path} holds '{name}', which is no part of a scores file: leave it out."
                 )
-        record_id = _member(path, members, "record_id")
+        record_id = member(path, members, "record_id", "scores file")
         unknown = np.full(record_id.shape, "", dtype="<U1")
         members = dict.fromkeys(OPTIONAL, unknown) | members
-        values: dict[str, Any] = {name: _member(path, members, name) for name in known}
+        values: dict[str, Any] = {name: member(path, members, name, "scores file") for name in known}
         if values["scores"].dtype == np.float16:
             values["scores"] = values["scores"].astype(np.float32)
         task, version = values["task"], values["task_version"]
@@ -219,49 +216,3 @@ def _check_numbers(scores: Scores) -> None:
             f"record '{scores.record_id[bare[0]]}' has no label: leave out records without one, "
             "they are not in the task."
         )
-
-
-def _stored_form(value: object) -> np.ndarray:
-    """Little endian, strings as narrow as they can be, so that equal content is equal bytes."""
-    array = np.asarray(value)
-    if array.dtype.kind == "U":
-        array = np.array(array.tolist(), dtype=str)
-    elif array.ndim == 0:
-        array = array.astype("<i8")
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
-
-
-def _write_npz(path: Path, members: dict[str, np.ndarray]) -> None:
-    """An npz without the time of writing and the machine's marks (np.savez sets both)."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in sorted(members.items()):
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3
-            entry.external_attr = 0o644 << 16
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
-            archive.writestr(entry, content.getvalue())
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Every member by name. Each is read whole before it is parsed, so that its checksum is tested first."""
-    if not path.is_file():
-        raise EcgbenchError(f"there is no scores file {path}: give the .npz that a run wrote.")
-    damage = (
-        OSError, EOFError, ValueError, MemoryError, NotImplementedError, RuntimeError, SyntaxError,
-        zipfile.BadZipFile, zlib.error, tokenize.TokenError,
-    )  # fmt: skip
-    try:
-        with zipfile.ZipFile(path) as archive:
-            content = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
-        return {name: np.lib.format.read_array(io.BytesIO(data), allow_pickle=False) for name, data in content.items()}
-    except damage as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise EcgbenchError(f"{path} is damaged or no scores file ({detail}): write or fetch it again.") from None
-
-
-def _member(path: Path, members: dict[str, np.ndarray], name: str) -> np.ndarray:
-    if name not in members:
-        raise EcgbenchError(f"scores file {path} lacks '{name}': write it with ecgbench, or add the array.")
-    return members[name]

@@ -1,4 +1,5 @@
-"""A run's folder -> a committed result: the result file as it is, its scores in half precision."""
+"""A run's folder -> a committed result: the result file as it is, its scores in half precision; of private data, bootstrap
+values in their place."""
 
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
+from ecgbench.evaluation.values import BootstrapValues
 from ecgbench.leaderboard.collect import Boards
-from ecgbench.results import Result, read_result
+from ecgbench.leaderboard.rescore import card_of
+from ecgbench.results import Result, read_result, write_result
 
 
 def submission_name(result: Result) -> str:
@@ -32,17 +35,44 @@ def add_run(run: Path, leaderboards: Path) -> Path:
         raise EcgbenchError(
             f"the run {run} names its encoder by a folder of this machine: run it by its name on the hub."
         )
-    if not result.data.public:
-        raise EcgbenchError(f"the run {run} is on data that are not public: its scores hold record ids and stay here.")
     target = leaderboards / "results" / Boards().name(result) / submission_name(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=target.parent) as workplace:
         folder = Path(workplace, target.name)
         folder.mkdir()
-        shutil.copyfile(run / "result.json", folder / "result.json")
-        for path in sorted((run / "scores").rglob("*.npz")):
-            Scores.load(path).save(folder / path.relative_to(run), dtype=np.float16)
+        if result.data.public:
+            shutil.copyfile(run / "result.json", folder / "result.json")
+            for path in sorted((run / "scores").rglob("*.npz")):
+                Scores.load(path).save(folder / path.relative_to(run), dtype=np.float16)
+        else:
+            write_result(folder / "result.json", without_ids(result))
+            write_values(run / "scores", result.data.data_hash, folder / "values")
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
     return target
+
+
+def without_ids(result: Result) -> Result:
+    """The result with the records that did not enter the data counted and not named."""
+    kept = ("reason", "of_another")
+    lists = {
+        name: [
+            {key: value if key in kept else "—" for key, value in each.items()} for each in getattr(result.data, name)
+        ]
+        for name in ("damaged", "duplicates")
+    }
+    return result.model_copy(update={"data": result.data.model_copy(update=lists)})
+
+
+def write_values(scores_folder: Path, data_hash: str, target: Path) -> list[Path]:
+    """Write the bootstrap values of every scores file below a run's `scores` to the same place below `target`; the files.
+    EcgbenchError where there is none."""
+    written = []
+    for path in sorted(scores_folder.rglob("*.npz")):
+        scores = Scores.load(path)
+        written.append(target / path.relative_to(scores_folder))
+        BootstrapValues.of(scores, card_of(scores), data_hash).save(written[-1])
+    if not written:
+        raise EcgbenchError(f"there are no scores in {scores_folder}: give a run's folder as the run left it.")
+    return written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,15 @@ from ecgbench.cards import DatasetCard
 from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
+from ecgbench.evaluation.values import BootstrapValues, scores_hash
 from ecgbench.files import hash_file, hash_of
+from ecgbench.leaderboard.naming import clashing
 from ecgbench.leaderboard.replay import Replay, Replays
 from ecgbench.leaderboard.verify import clashes, mismatches
 from ecgbench.results import Result, TaskScore, read_result
+
+Progress = Callable[[int, int], None]
+"""Told how many results of how many are done."""
 
 Reference = Literal["majority", "untrained"]
 REFERENCES: tuple[Reference, ...] = ("majority", "untrained")
@@ -34,8 +39,15 @@ class Submission:
 
     def scores_path(self, task: str, reference: Reference | None = None) -> Path | None:
         """The scores file of a task, or of a reference on it; None where none is committed."""
+        return self._file("scores", task, reference)
+
+    def values_path(self, task: str, reference: Reference | None = None) -> Path | None:
+        """The file of bootstrap values that stands in the place of scores; None where there is none."""
+        return self._file("values", task, reference)
+
+    def _file(self, kind: str, task: str, reference: Reference | None) -> Path | None:
         middle = ("references", reference) if reference else ()
-        path = self.folder.joinpath("scores", *middle, f"{task}.npz")
+        path = self.folder.joinpath(kind, *middle, f"{task}.npz")
         return path if path.is_file() else None
 
     def scores(self, task: str, reference: Reference | None = None) -> Scores | None:
@@ -80,7 +92,9 @@ class Boards:
         return self._named.get(result.data.data_hash, f"{plain}-{result.data.data_hash[:8]}")
 
 
-def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Submission], list[LeftOut]]:
+def collect(
+    results_dir: Path, replays: Replays | None = None, progress: Progress | None = None
+) -> tuple[list[Submission], list[LeftOut]]:
     """Every result under a folder, sorted by where it lies, and those that stand on no board, with reasons.
 
     A result stands if its file validates, its run did not fail, and the scores beside it, where there are
@@ -94,21 +108,29 @@ def collect(results_dir: Path, replays: Replays | None = None) -> tuple[list[Sub
     boards = Boards()
     good: list[Submission] = []
     left_out: list[LeftOut] = []
-    for folder in _folders(results_dir):
+    folders = _folders(results_dir)
+    for done, folder in enumerate(folders, 1):
         found = _read(folder, results_dir, boards, replays)
         if isinstance(found, Submission):
             good.append(found)
         else:
             left_out.append(found)
+        if progress:
+            progress(done, len(folders))
     good, strangers = _same_rows(good, replays)
     good, contradicting = _without_contradictions(good)
-    return good, sorted([*left_out, *strangers, *contradicting], key=lambda each: each.where)
+    good, namesakes = _without_namesakes(good)
+    return good, sorted([*left_out, *strangers, *contradicting, *namesakes], key=lambda each: each.where)
 
 
 def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
-    """The replay of a scores file of a submission; None where none is committed."""
+    """The replay of a scores file of a submission, or of the bootstrap values in its place; None where none is committed."""
+    card = replays.card(task, submission.result.comparable[task])
     path = submission.scores_path(task, reference)
-    return replays.of(path, replays.card(task, submission.result.comparable[task])) if path else None
+    if path:
+        return replays.of(path, card)
+    values = submission.values_path(task, reference)
+    return replays.of_values(values, card) if values else None
 
 
 def _folders(results_dir: Path) -> list[Path]:
@@ -145,17 +167,40 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
     nameless = sorted({task for task, _, _ in submission.parts()} - set(comparable))
     if nameless:
         return [f"{task} has no entry in `comparable`" for task in nameless]
-    found = clashes(submission.result)
+    found = clashes(submission.result) + evidence_faults(submission)
     rows: dict[str, set[str]] = defaultdict(set)
     for task, reference, score in submission.parts():
         card = replays.card(task, comparable[task])
         replay = replayed(submission, task, reference, replays)
         name = f"{task} ({reference})" if reference else task
         found += [f"{name}: {what}" for what in mismatches(score, card, replay)]
-        if replay:
+        if replay and not replay.values:
             rows[task].add(replay.rows)
     apart = [task for task in sorted(rows) if len(rows[task]) > 1]
     return found + [f"{task}: its references were scored on other records" for task in apart]
+
+
+def evidence_faults(submission: Submission) -> list[str]:
+    """What is wrong with the bootstrap values of a result, and with the scores or values that a submission was made of."""
+    result = submission.result
+    found = []
+    for task, reference, _ in submission.parts():
+        path, values = submission.scores_path(task, reference), submission.values_path(task, reference)
+        name = f"{task} ({reference})" if reference else task
+        if path and values:
+            found.append(f"{name} has scores and bootstrap values: one of them is needed")
+        told = None if values is None else BootstrapValues.load(values)
+        if told and (told.data_hash, told.task) != (result.data.data_hash, task):
+            found.append(f"{name}: the bootstrap values are of task {told.task}, or of other data")
+        if result.submitted is None:
+            continue
+        there = "scores" if path else "bootstrap values" if told else "nothing"
+        digest = told.content_hash() if told else scores_hash(Scores.load(path)) if path else ""
+        if there != result.submitted.evidence:
+            found.append(f"{task}: {result.submitted.evidence} were submitted and {there} is there")
+        elif digest != result.submitted.sha256.get(task):
+            found.append(f"{task}: the {there} are not those that were submitted")
+    return found
 
 
 def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Submission], list[LeftOut]]:
@@ -166,6 +211,7 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
     difference means that a file is not what it says.
     """
     rows: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    tested: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     excluded: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
     for each in submissions:
         for task, score in each.result.tasks.items():
@@ -173,8 +219,10 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
             same = (each.result.data.data_hash, task, identity.labels, identity.mapping)
             excluded[same][each.where] = score.n_excluded
             replay = replayed(each, task, None, replays)
-            if replay:
-                rows[same][each.where] = replay.rows
+            if replay and not replay.values:
+                tested[same][each.where] = replay.test_rows
+                if not (each.result.submitted and replay.rows == replay.test_rows):  # submitted without validation rows
+                    rows[same][each.where] = replay.rows
     reasons = {
         where: f"its n_excluded of {task} is another than that of the other results with the same data_hash."
         for where, task in _strange(excluded).items()
@@ -182,7 +230,7 @@ def _same_rows(submissions: list[Submission], replays: Replays) -> tuple[list[Su
     reasons |= {
         where: f"its scores of {task} are of other records, patients, splits or labels than those "
         "of the other results with the same data_hash."
-        for where, task in _strange(rows).items()
+        for where, task in {**_strange(rows), **_strange(tested)}.items()
     }
     left_out = [LeftOut(each.where, reasons[each.where], each.board) for each in submissions if each.where in reasons]
     return [each for each in submissions if each.where not in reasons], left_out
@@ -205,6 +253,15 @@ def _without_contradictions(submissions: list[Submission]) -> tuple[list[Submiss
         left_out += [LeftOut(each.where, differing, each.board) for each in those if differing]
     named = {each.where for each in left_out}
     return [each for each in submissions if each.where not in named], left_out
+
+
+def _without_namesakes(submissions: list[Submission]) -> tuple[list[Submission], list[LeftOut]]:
+    """Leave out submitted systems that bear the name of another system of their board."""
+    reasons: dict[str, str] = {}
+    for board in sorted({each.board for each in submissions}):
+        reasons |= clashing({each.where: each.result for each in submissions if each.board == board})
+    left_out = [LeftOut(each.where, reasons[each.where], each.board) for each in submissions if each.where in reasons]
+    return [each for each in submissions if each.where not in reasons], left_out
 
 
 def first_difference(one: Submission, other: Submission) -> str:

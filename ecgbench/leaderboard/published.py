@@ -14,8 +14,19 @@ PAPER = (
 )
 
 
+ABOUT = "Trained and tested on a hospital's private ECGs: nothing here ranks against it."
+HEADERS = ("Task", "Metric", "Encoder", "Text tower", "As printed", "From the counts", "Table")
+
+
 def published_section(tasks: Iterable[str]) -> list[str]:
-    """The paper's `all` rows of the tasks on a board, as printed and as hits of label instances."""
+    """The paper's rows of the tasks on a board as a block of its own, nothing where it has none."""
+    lines = published_lines(tasks)
+    title = "## Published, measured elsewhere (not comparable)"
+    return [title, f"{PAPER}. {ABOUT}", table(HEADERS, lines, text_columns=4)] if lines else []
+
+
+def published_lines(tasks: Iterable[str]) -> list[list[str]]:
+    """The paper's `all` rows of some tasks, as printed and as hits of label instances; cells by `HEADERS`."""
     wanted = set(tasks)
     path = shipped_folder() / "baselines" / "published" / "published.csv"
     with path.open(encoding="utf-8", newline="") as handle:
@@ -27,9 +38,4 @@ def published_section(tasks: Iterable[str]) -> list[str]:
             share = f"{int(row['hits']) / int(row['n']):.3f} ({row['hits']}/{row['n']})" if row["n"] else MISSING
             line = [task, metric or "accuracy", "resnet1d18", plain(row["text_tower"])]
             lines.append([*line, f"{row['printed_percent']} %", share, row["table"]])
-    if not lines:
-        return []
-    about = f"{PAPER}. Trained and tested on a hospital's private ECGs: nothing here ranks against it."
-    headers = ["Task", "Metric", "Encoder", "Text tower", "As printed", "From the counts", "Table"]
-    title = "## Published, measured elsewhere (not comparable)"
-    return [title, about, table(headers, sorted(lines), text_columns=4)]
+    return sorted(lines)

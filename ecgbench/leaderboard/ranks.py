@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecgbench.evaluation.bootstrap import LEVEL, interval
+from ecgbench.evaluation.bootstrap import LEVEL
 from ecgbench.evaluation.compare import Difference
 from ecgbench.leaderboard.replay import Replay
 
@@ -42,9 +42,11 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def difference(a: Replay | None, b: Replay | None, metric: str) -> Difference | None:
-    """`evaluation.compare.paired_difference` from replicates at hand; None where one has no scores."""
+    """`evaluation.compare.paired_difference` from replicates at hand; None where one has no scores, or bootstrap values of
+    other resamples."""
     if a is None or b is None:
         return None
-    values = a.replicates[metric] - b.replicates[metric]
-    low, high = interval(values[1:])
-    return Difference(float(values[0]), float(low), float(high), a.n_patients)
+    values = a.values or b.values
+    if values and a.resamples(values.data_hash) != b.resamples(values.data_hash):
+        return None
+    return Difference.of(a.replicates[metric] - b.replicates[metric], a.n_patients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from ecgbench.evaluation.breakdown import compared_metrics, pieces
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import fitted_metrics, score_task, task_rows
-from ecgbench.evaluation.targets import task_keys
+from ecgbench.evaluation.targets import keys_of, task_keys
+from ecgbench.evaluation.values import BootstrapValues, patients_hash
 from ecgbench.files import hash_file, hash_of
 from ecgbench.leaderboard.bands import Band, bands, confusion_band
 from ecgbench.results import PieceScore, TaskIdentity, TaskScore
@@ -25,23 +27,32 @@ from ecgbench.results import PieceScore, TaskIdentity, TaskScore
 class Replay:
     """The test rows of a scores file, measured again.
 
-    `rows` is a hash over the records with their patients, splits and labels, in any order. `score` is the
+    `rows` is a hash over the records with their patients, splits and labels, in any order, `test_rows` the same of the test
+    records alone, `patients` their patients in the order of the resamples. `score` is the
     task's part of a result as the scores give it (`n_excluded`, of which they know nothing, is 0), `bands` what
     each of its numbers can have been before the scores were rounded to float16. `replicates` (1 + 1000,) holds
     the plain value and then the bootstrap, for the metrics that boards compare. `pieces`: by name, the same of each group
-    of records and part of findings.
+    of records and part of findings. Where `values` stand in the place of scores, rows and patients are not known (empty), and
+    `score` is what the file tells.
     """
 
     rows: str
+    test_rows: str
+    patients: tuple[str, ...]
     score: TaskScore
     bands: dict[str, Band]
     confusion: tuple[np.ndarray, np.ndarray] | None
     pieces: dict[str, tuple[PieceScore, dict[str, Band]]]
     replicates: dict[str, np.ndarray]
+    values: BootstrapValues | None = None
 
     @property
     def n_patients(self) -> int:
         return self.score.n_patients
+
+    def resamples(self, data_hash: str) -> str:
+        """What the bootstrap drew from: equal for two replays whose replicates are of the same resamples."""
+        return self.values.patients if self.values else patients_hash(data_hash, self.patients)
 
 
 class Replays:
@@ -66,9 +77,16 @@ class Replays:
 
     def of(self, path: Path, card: TaskCard) -> Replay:
         """The replay of a scores file; EcgbenchError where the file is damaged or of another task."""
+        return self._once(path, card, lambda: replay(Scores.load(path), card))
+
+    def of_values(self, path: Path, card: TaskCard) -> Replay:
+        """The same of a file of bootstrap values, which is held to its card by `mismatches`."""
+        return self._once(path, card, lambda: replay_of_values(BootstrapValues.load(path), card))
+
+    def _once(self, path: Path, card: TaskCard, work: Callable[[], Replay]) -> Replay:
         key = (hash_file(path), card.hash)
         if key not in self._known:
-            self._known[key] = replay(Scores.load(path), card)
+            self._known[key] = work()
         return self._known[key]
 
 
@@ -81,11 +99,32 @@ def replay(scores: Scores, card: TaskCard) -> Replay:
     score = TaskScore.model_validate(score_task(scores, card))
     return Replay(
         rows=_rows_hash(task),
+        test_rows=_rows_hash(test),
+        patients=tuple(np.unique(test.patient_id).tolist()),
         score=score,
         bands=bands(metrics, test, weights),
         confusion=confusion_band(test),
         pieces=_pieces(score, test, card),
         replicates={m.name: m.values(test.scores, test.labels, weights)[0] for m in metrics if m.name in compared},
+    )
+
+
+def replay_of_values(values: BootstrapValues, card: TaskCard) -> Replay:
+    """Bootstrap values as they stand; EcgbenchError where one that boards compare is not among them."""
+    lacking = [name for name in compared_metrics(card) if name not in values.metric.tolist()]
+    if lacking or values.task not in keys_of(card) or values.task_version != card.version:
+        what = f"lacks {lacking[0]}" if lacking else f"is of task {values.task} version {values.task_version}"
+        raise EcgbenchError(f"the values file {what}: {card.name} version {card.version} belongs there.")
+    return Replay(
+        rows="",
+        test_rows="",
+        patients=(),
+        score=values.told_score(0),
+        bands={},
+        confusion=None,
+        pieces={},
+        replicates={name: values.replicates(name) for name in compared_metrics(card)},
+        values=values,
     )
 
 

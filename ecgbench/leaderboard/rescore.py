@@ -16,8 +16,9 @@ from ecgbench.evaluation.bootstrap import REPLICATES
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import score_task
 from ecgbench.evaluation.targets import keys_of
+from ecgbench.evaluation.values import BootstrapValues
 from ecgbench.leaderboard.replay import Replays, replay
-from ecgbench.leaderboard.verify import mismatches
+from ecgbench.leaderboard.verify import mismatches, value_mismatches
 from ecgbench.results import Result, TaskScore, read_result
 
 Agreement = Literal["exact", "rounded", "differs"]
@@ -65,16 +66,15 @@ def rescore_result(path: Path) -> tuple[Result, list[Verdict]]:
     for where, task, reference, given in _parts(result):
         if task not in result.comparable:
             raise EcgbenchError(f"result {path} has no entry for {task} in `comparable`: the file was edited.")
-        file = _scores_path(folder, task, reference)
-        scores = Scores.load(file)
-        if scores.task != task:
-            raise EcgbenchError(f"scores file {file} is of task {scores.task}, {task} belongs there: put it back.")
         card = replays.card(task, result.comparable[task])
-        verdict = _judged(where, given, scores, card, half_precision=_is_half(file))
+        values = _values_of(folder, task, reference)
+        if values is not None:
+            verdict = _judged_by_values(where, given, card, values)
+        else:
+            verdict = _judged(where, given, *_scores_of(folder, task, reference), card)
         verdicts.append(verdict)
         if reference is None:
-            levels = {name: metric["chance"] for name, metric in verdict.scores["metrics"].items()}
-            chance[task] = {name: level for name, level in levels.items() if level is not None}
+            chance[task] = _chance_of(verdict.scores)
     if result.references:
         verdicts.append(_compared("references.chance", result.references.chance, chance))
     return result, verdicts
@@ -94,6 +94,11 @@ def scores_files(path: Path) -> dict[str, Path]:
     if path.suffix == ".npz":
         return {Scores.load(path).task: path}
     result, folder = finished_result(path)
+    if (folder / "values").is_dir():
+        raise EcgbenchError(
+            f"{path} has bootstrap values in the place of scores: its ranks and differences stand on the board's page "
+            "(`ecgbench leaderboard`)."
+        )
     return {task: _scores_path(folder, task) for task in result.tasks}
 
 
@@ -119,6 +124,18 @@ def _scores_path(folder: Path, task: str, reference: Reference | None = None) ->
     return folder.joinpath("scores", *middle, f"{task}.npz")
 
 
+def _values_of(folder: Path, task: str, reference: Reference | None) -> BootstrapValues | None:
+    """The bootstrap values that stand in the place of a scores file; None where none do."""
+    middle = ("references", reference) if reference else ()
+    path = folder.joinpath("values", *middle, f"{task}.npz")
+    return BootstrapValues.load(path) if path.is_file() else None
+
+
+def _chance_of(score: dict[str, Any]) -> dict[str, float]:
+    levels = {name: metric["chance"] for name, metric in score["metrics"].items()}
+    return {name: level for name, level in levels.items() if level is not None}
+
+
 def _is_half(path: Path) -> bool:
     """The file keeps float16, as the copies beside committed results do."""
     with np.load(path, allow_pickle=False) as members:
@@ -129,7 +146,24 @@ def _scored(scores: Scores, card: TaskCard, n_excluded: int, replicates: int = R
     return TaskScore.model_validate(score_task(scores, card, n_excluded=n_excluded, replicates=replicates))
 
 
-def _judged(where: str, given: TaskScore, scores: Scores, card: TaskCard, *, half_precision: bool) -> Verdict:
+def _scores_of(folder: Path, task: str, reference: Reference | None) -> tuple[Scores, bool]:
+    """The scores, and whether their file keeps float16."""
+    file = _scores_path(folder, task, reference)
+    scores = Scores.load(file)
+    if scores.task != task:
+        raise EcgbenchError(f"scores file {file} is of task {scores.task}, {task} belongs there: put it back.")
+    return scores, _is_half(file)
+
+
+def _judged_by_values(where: str, given: TaskScore, card: TaskCard, values: BootstrapValues) -> Verdict:
+    wrong = value_mismatches(given, card, values)
+    told = values.told_score(given.n_excluded).model_dump(mode="json")
+    n_numbers = sum(1 for _ in _leaves("", told))
+    first = f"{where}: {wrong[0]}" if wrong else None
+    return Verdict(where, "differs" if wrong else "exact", n_numbers, first, told)
+
+
+def _judged(where: str, given: TaskScore, scores: Scores, half_precision: bool, card: TaskCard) -> Verdict:
     measured = _scored(scores, card, given.n_excluded).model_dump(mode="json")
     exact = _compared(where, given.model_dump(mode="json"), measured)
     if exact.agreement == "exact" or not half_precision:

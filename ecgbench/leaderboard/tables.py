@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
@@ -12,6 +13,17 @@ from ecgbench.results import Metric
 
 MISSING = "—"
 FEW_MARK = "†"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Markdown with `{fields}` and their values apart, so that a page in two languages can say the same."""
+
+    text: str
+    values: dict[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text.format(**self.values)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ecgbench.cards import TaskCard
+from ecgbench.evaluation.bootstrap import interval
 from ecgbench.evaluation.metrics import METRICS, InstanceMetric, metric_named
+from ecgbench.evaluation.scoring import bounds, number
 from ecgbench.evaluation.targets import class_ids
+from ecgbench.evaluation.values import BootstrapValues
 from ecgbench.findings import label_bank
 from ecgbench.leaderboard.bands import Band, class_number
 from ecgbench.leaderboard.replay import Replay, told_pieces
@@ -34,12 +37,43 @@ Interval = tuple[float, float] | None
 
 def mismatches(score: TaskScore, card: TaskCard, replay: Replay | None) -> list[str]:
     """What does not fit between a task's part of a result and itself, and its scores; one clause each."""
-    found = [f"{name} is not among its metrics" for name in card.metrics if name not in score.metrics]
-    found += [f"{name} is no metric of the task" for name in sorted(score.metrics) if name not in card.metrics]
+    if replay is not None and replay.values is not None:
+        return value_mismatches(score, card, replay.values)
+    found = _other_metrics(score, card)
     if found:
         return found
     found = _against_itself(score, card) + _matrix_against_classes(score, card)
     return found if replay is None else found + _against_scores(score, replay)
+
+
+def value_mismatches(score: TaskScore, card: TaskCard, values: BootstrapValues) -> list[str]:
+    """What does not fit between a task's part of a result and itself, and bootstrap values in the place of its scores: the
+    overall numbers must be those of the values, all others those that the values file tells."""
+    found = _other_metrics(score, card)
+    if found:
+        return found
+    lacking = [name for name in card.metrics if name not in values.metric.tolist()]
+    if lacking:
+        return [f"the values hold no {lacking[0]}"]
+    found = _against_itself(score, card) + _matrix_against_classes(score, card)
+    for name in card.metrics:
+        replicates = values.replicates(name)
+        value, ends = number(replicates[0]), bounds(interval(replicates[1:]), defined=not math.isnan(replicates[0]))
+        told = score.metrics[name]
+        if told.value != value or (None if told.ci is None else list(told.ci)) != ends:
+            shown = f"{_shown(told.value)} {_shown_interval(told.ci)}"
+            ends_shown = _shown_interval(None if ends is None else (ends[0], ends[1]))
+            found.append(f"{name} is {shown} and the bootstrap values give {_shown(value)} {ends_shown}")
+    if not found and score != values.told_score(score.n_excluded):
+        found.append("its counts or classes are not those that the values file tells")
+    if score.n_patients != values.n_patients:
+        found.append(f"n_patients is {score.n_patients} and the values are of {values.n_patients}")
+    return found
+
+
+def _other_metrics(score: TaskScore, card: TaskCard) -> list[str]:
+    found = [f"{name} is not among its metrics" for name in card.metrics if name not in score.metrics]
+    return found + [f"{name} is no metric of the task" for name in sorted(score.metrics) if name not in card.metrics]
 
 
 def clashes(result: Result) -> list[str]:

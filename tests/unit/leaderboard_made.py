@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ecgbench.cards import TaskCard
+from ecgbench.cards import PromptSet, TaskCard
 from ecgbench.catalogue import load_card
 from ecgbench.evaluation.references import majority_scores
 from ecgbench.evaluation.scores import Scores
@@ -15,7 +16,9 @@ from ecgbench.evaluation.scoring import score_task
 from ecgbench.evaluation.targets import class_ids
 from ecgbench.files import hash_of
 from ecgbench.findings import label_bank
+from ecgbench.pipeline.texts import decisive
 from ecgbench.results import Result, TaskScore, run_id_of, write_result
+from ecgbench.text.prompts import class_prompts
 
 DATA = hash_of("data")
 OTHER_DATA = hash_of("other data")
@@ -74,6 +77,13 @@ def all_scores(task: str, data_hash: str, skill: float, noise: int) -> dict[str,
     }
 
 
+def own_prompts(task: str, language: str) -> str:
+    """The hash of the sentences that a run asks a task's classes by."""
+    card = load_card(TaskCard, task)
+    prompt_set = load_card(PromptSet, card.prompt_set)
+    return hash_of(decisive(prompt_set, class_prompts(card, prompt_set, label_bank(card.labels), language, "paper")))
+
+
 def rounded(scores: Scores, folder: Path) -> Scores:
     """The scores as a committed copy holds them."""
     scores.save(folder / "rounded.npz", dtype=np.float16)
@@ -101,6 +111,8 @@ def make(
     failed: str | None = None,
     board: str = "made",
     task_version: int | None = None,
+    public: bool = True,
+    dtype: npt.DTypeLike = np.float16,
 ) -> Path:
     """Write one result with its scores and return its folder; `task_version` is the version that it claims."""
     folder = results / board / name
@@ -117,11 +129,11 @@ def make(
     comparable = {
         task: {
             "version": task_version or load_card(TaskCard, task).version,
-            "card": hash_of(task),
-            "labels": hash_of("labels"),
+            "card": load_card(TaskCard, task).hash,
+            "labels": label_bank(load_card(TaskCard, task).labels).hash,
             "mapping": "paper",
             "language": language,
-            "prompts": hash_of([task, prompts, language]),
+            "prompts": own_prompts(task, language) if prompts == "prompts" else hash_of([task, prompts, language]),
         }
         for task in tasks
     }
@@ -163,7 +175,7 @@ def make(
                 "duplicates": [],
                 "clipped_records": 0,
                 "resampled_records": 2,
-                "public": True,
+                "public": public,
                 "licence": "CC0",
             },
             "recipe": {"name": "quick", "hash": hash_of(fields), "fields": fields},
@@ -201,5 +213,5 @@ def make(
         for task, kinds in found.items():
             for kind, each in kinds.items():
                 middle = ("references", kind) if kind else ()
-                each.save(folder.joinpath("scores", *middle, f"{task}.npz"), dtype=np.float16)
+                each.save(folder.joinpath("scores", *middle, f"{task}.npz"), dtype=dtype)
     return folder

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ecgbench.cli.main import run_command
 from ecgbench.errors import EcgbenchError
+from ecgbench.leaderboard import collect
 from ecgbench.leaderboard.adding import add_run
 from ecgbench.pipeline.run import run
 from tests.conftest import OVERLAY
@@ -51,14 +54,30 @@ def test_an_edited_number_and_an_edited_page_are_noticed(finished: Path, overlay
     assert run_command(["leaderboard", "--folder", str(tmp_path), "--check"]) == 1
 
 
-def test_a_failed_or_private_run_is_not_added(finished: Path, tmp_path: Path) -> None:
+def changed(finished: Path, folder: Path, **fields: Any) -> Path:
+    """A copy of the run with other fields in its result."""
+    shutil.copytree(finished, folder)
     data = json.loads((finished / "result.json").read_text(encoding="utf-8"))
-    for name, change, message in (
-        ("private", {"data": {**data["data"], "public": False}}, "not public"),
-        ("failed", {"status": "failed", "reason": "diverged", "tasks": {}, "references": None}, "only finished runs"),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "result.json").write_text(json.dumps({**data, **change}), encoding="utf-8")
-        with pytest.raises(EcgbenchError, match=message):
-            add_run(tmp_path / name, tmp_path / "boards")
+    (folder / "result.json").write_text(json.dumps({**data, **fields}), encoding="utf-8")
+    return folder
+
+
+def test_a_failed_run_is_not_added(finished: Path, tmp_path: Path) -> None:
+    failed = changed(finished, tmp_path / "run", status="failed", reason="diverged", tasks={}, references=None)
+    with pytest.raises(EcgbenchError, match="only finished runs"):
+        add_run(failed, tmp_path / "boards")
     assert not (tmp_path / "boards").exists()
+
+
+def test_a_private_run_is_added_with_bootstrap_values_in_the_place_of_scores(finished: Path, tmp_path: Path) -> None:
+    data = json.loads((finished / "result.json").read_text(encoding="utf-8"))["data"]
+    run = changed(finished, tmp_path / "run", data={**data, "public": False})
+    target = add_run(run, tmp_path / "boards")
+    names = sorted(path.relative_to(run / "scores") for path in (run / "scores").rglob("*.npz"))
+    assert sorted(path.relative_to(target / "values") for path in target.rglob("*.npz")) == names
+    ((submission,), left_out) = collect(tmp_path / "boards" / "results")
+    assert left_out == [] and not submission.result.data.public
+    shutil.rmtree(run / "scores")
+    with pytest.raises(EcgbenchError, match="there are no scores in"):
+        add_run(run, tmp_path / "other")
+    assert not list((tmp_path / "other").rglob("result.json"))

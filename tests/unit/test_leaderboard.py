@@ -194,7 +194,8 @@ def test_two_data_hashes_are_two_pages(results: Path) -> None:
     make(results, "a")
     make(results, "b", data_hash=OTHER_DATA)
     pages = build_pages(results)
-    assert sorted(pages) == sorted(["README.md", PAGE, f"made-{OTHER_DATA[:8]}.md"])
+    wanted = ["README.md", PAGE, f"made-{OTHER_DATA[:8]}.md"]
+    assert sorted(name for name in pages if name.endswith(".md")) == sorted(wanted)
     assert "made/b" not in pages[PAGE]
 
 
@@ -208,7 +209,7 @@ def test_a_card_can_name_a_board(results: Path, tmp_path: Path, monkeypatch: pyt
     )
     monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path / "overlay"))
     make(results, "a")
-    assert sorted(build_pages(results)) == ["README.md", "ward-mini.md"]
+    assert sorted(build_pages(results)) == ["README.md", "index.html", "ward-mini.html", "ward-mini.md"]
 
 
 def test_other_prompts_are_another_table(results: Path) -> None:
@@ -352,15 +353,16 @@ def test_check_notices_every_edit(results: Path, keys: tuple[str, ...], value: o
 def test_check_finds_edited_stale_missing_and_extra_pages(results: Path) -> None:
     boards = results.parent
     folder = make(results, "a")
-    assert check_pages(boards) == [
-        "README.md is missing: type `ecgbench leaderboard`.",
-        f"{PAGE} is missing: type `ecgbench leaderboard`.",
-    ]
-    assert write_pages(boards) == [boards / "README.md", boards / PAGE]
+    names = ["README.md", "index.html", PAGE, PAGE.replace(".md", ".html")]
+    assert check_pages(boards) == [f"{name} is missing: type `ecgbench leaderboard`." for name in names]
+    assert write_pages(boards) == [boards / name for name in names]
     assert check_pages(boards) == []
     page = (boards / PAGE).read_text("utf-8")
     (boards / PAGE).write_text(page.replace("0.", "0.9", 1), encoding="utf-8")
-    assert check_pages(boards) == [f"{PAGE} is not what the results give: type `ecgbench leaderboard`."]
+    (fault,) = check_pages(boards)
+    line = next(n for n, text in enumerate(page.split("\n"), 1) if "0." in text)
+    assert fault.startswith(f"{PAGE} is not what the results give, first in line {line}, which says '")
+    assert fault.endswith(": type `ecgbench leaderboard`.") and "0.9" in fault.split("' and should say '")[0]
     write_pages(boards)
     (boards / "notes.md").write_text("by hand", encoding="utf-8")
     assert check_pages(boards) == ["notes.md belongs to no results: remove it."]

@@ -1,0 +1,1 @@
+"""What all HTML pages of ecgbench share."""
