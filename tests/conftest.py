@@ -34,3 +34,15 @@ def overlay(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tests' own cards: data set `tiny` (a slice of synth98) and encoder `pooled` (fast to train)."""
     monkeypatch.setenv("ECGBENCH_PATH", str(OVERLAY))
     return OVERLAY
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run: `pooled` with `char-ngram` on `tiny`, one epoch, two tasks. Not to be changed."""
+    import ecgbench
+
+    out = tmp_path_factory.mktemp("runs")
+    asked = {"encoder": "pooled", "text": "char-ngram", "data": "tiny", "epochs": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECGBENCH_PATH", str(OVERLAY))
+        return Path(out / ecgbench.run(out=out, tasks=("retrieval98", "superclass"), **asked).run_id)

@@ -75,7 +75,7 @@ def _of_source(source: str, record: str, with_signals: bool) -> tuple[Recording,
 
 def _of_file(name: str, rate: float | None, unit: str | None, leads: str | None) -> tuple[Recording, list[str]]:
     """The file's first 10 s, and what it says of itself; its name is not on the sheet."""
-    from ecgbench.ecg.reading import layout_of, read_first_seconds
+    from ecgbench.ecg.reading import layout_of, read_window
     from ecgbench.ecg.sources import source_path
 
     path = source_path(name)
@@ -84,7 +84,7 @@ def _of_file(name: str, rate: float | None, unit: str | None, leads: str | None)
             f"'{name}' is no file: write a file of an ECG, or a store's folder or source with the name of a record."
         )
     order = words(leads or "")
-    recording, remarks = read_first_seconds(path, layout_of(rate, unit, order))
+    recording, _, remarks = read_window(path, layout_of(rate, unit, order))
     about = [recording.source, *_person(recording)]
     unnamed = replace(recording, record=recording.source)
     return unnamed, [" · ".join(filter(None, about)), *_not_recorded(recording), *remarks]

@@ -64,10 +64,15 @@ def convert(batch: Batch, contract: InputContract, rate: int) -> np.ndarray:
     scaled = at_rate * (1000.0 if contract.unit == "uV" else 1.0)
     ends = -(-batch.valid_samples * rate // STORE_RATE)  # rounded up
     valid = ends[:, None, None] > np.arange(scaled.shape[-1])
-    valid = valid & lead_masks[:, columns, None]
+    return normalised(scaled, valid & lead_masks[:, columns, None], contract)
+
+
+def normalised(signals: np.ndarray, valid: np.ndarray, contract: InputContract) -> np.ndarray:
+    """Signals (n, leads, samples) in the card's unit -> float32, normalised as it asks; what is not `valid` (bool of the same
+    shape) takes no part and is 0."""
     if valid.all():
-        return _normalised(scaled, contract.normalisation).astype(np.float32)
-    masked = np.ma.masked_array(scaled, ~valid)
+        return _normalised(signals, contract.normalisation).astype(np.float32)
+    masked = np.ma.masked_array(signals, ~valid)
     return np.ma.filled(_normalised(masked, contract.normalisation), 0.0).astype(np.float32)
 
 

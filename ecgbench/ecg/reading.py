@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgbench.ecg.formats.layout import PlainLayout, Unit
 from ecgbench.ecg.recording import LEADS, STORE_RATE, DamagedRecordError, RawEcg, Recording
-from ecgbench.ecg.standardise import COUNTS_PER_MV, derive_limb_leads, to_store
+from ecgbench.ecg.standardise import COUNTS_PER_MV, Window, derive_limb_leads, to_store, window_starts
 from ecgbench.errors import EcgbenchError
 
 
@@ -52,16 +52,20 @@ def layout_of(rate: float | None, unit: str | None, leads: Sequence[str]) -> Pla
     return PlainLayout(rate, layout.unit, check_layout(layout))
 
 
-def read_first_seconds(file: Path, layout: PlainLayout | None) -> tuple[Recording, tuple[str, ...]]:
-    """The first 10 s of a file in the store's form (500 Hz, padded at the end), and what was done to the signal."""
+def read_window(
+    file: Path, layout: PlainLayout | None, window: Window = "first"
+) -> tuple[Recording, int, tuple[str, ...]]:
+    """Ten seconds of a file in the store's form (500 Hz, padded with 0 at the end), how many of the samples are no padding,
+    and what was done to the signal. `window`: the first or the middle 10 s of a longer recording."""
     raw = read_raw(file, layout)
+    samples = len(next(iter(raw.leads.values())))
     try:
-        stored = to_store(raw.leads, raw.rate)
+        stored = to_store(raw.leads, raw.rate, window_starts(samples, raw.rate, window)[0])
     except DamagedRecordError as error:
         raise EcgbenchError(f"'{file}' cannot be used as an ECG: {error}.") from None
     recording = as_recording(raw, file.stem)
     signal = stored.counts.astype(np.float32) / np.float32(COUNTS_PER_MV)
-    return replace(recording, signal=signal, rate=float(STORE_RATE)), raw.remarks
+    return replace(recording, signal=signal, rate=float(STORE_RATE)), stored.valid_samples, raw.remarks
 
 
 def as_recording(raw: RawEcg, record: str) -> Recording:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecgbench.ecg.recording import LEADS, Recording
+from ecgbench.ecg.sheet_list import LINE_MM, LIST_MM, TEXT_MM, Listed, list_elements, text_width
 
 SPEED = 25.0
 """mm/s"""
@@ -26,11 +27,7 @@ BUCKET = 4
 LEAST_RANGE = (-1.0, 1.5)
 """mV that every row shows at least."""
 
-TEXT_MM = 3.4
-LINE_MM = 5.0
 LEFT_MM = 12.0
-CHARACTERS_A_MM = 0.52
-"""Width of a Latin letter, in units of its size; a Japanese one is 1."""
 
 NOTICE = "Not a medical device · 医療機器ではありません"
 FONTS = (
@@ -45,11 +42,16 @@ GRID = ((1.0, "#f6dede", 0.06), (5.0, "#e6b8b8", 0.14))
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
-def sheet(recording: Recording, heading: Sequence[str]) -> str:
-    """The SVG text. `heading`: lines above the traces; too long ones are broken. Leads that are not real stay empty."""
+def sheet(
+    recording: Recording, heading: Sequence[str], beside: Sequence[Listed] = (), samples: int | None = None
+) -> str:
+    """The SVG text. `heading`: lines above the traces; too long ones are broken. Leads that are not real stay empty.
+    `beside`: a list to the right of the traces. `samples`: how many there are before the padding, which is not drawn."""
     from ecg_plot import Style, plot
 
     signal = np.where(np.array(recording.real_leads)[:, None], recording.signal, np.nan).astype(np.float64)
+    if samples is not None:
+        signal[:, samples:] = np.nan
     seen = signal[np.isfinite(signal)]
     low = min(LEAST_RANGE[0], np.floor(10 * seen.min(initial=0.0)) / 10 - 0.2)
     high = max(LEAST_RANGE[1], np.ceil(10 * seen.max(initial=0.0)) / 10 + 0.2)
@@ -63,7 +65,9 @@ def sheet(recording: Recording, heading: Sequence[str]) -> str:
     lines = [part for line in [*heading, NOTICE] for part in broken(line, chart.width_mm - 2 * LEFT_MM)]
     top = LINE_MM * len(lines)
     boxes = [(p.x, p.y, p.width, p.height, p.baseline) for p in chart.panels]
-    return _put_together(drawn, lines, top, (chart.width_mm, chart.height_mm + top), boxes, recording.record)
+    listed = list_elements(beside, chart.width_mm, top + LINE_MM)
+    size = (chart.width_mm + (LIST_MM if beside else 0), max(chart.height_mm + top, listed.bottom))
+    return _put_together(drawn, lines, top, size, boxes, recording.record, listed.elements)
 
 
 def _put_together(
@@ -73,6 +77,7 @@ def _put_together(
     size: tuple[float, float],
     boxes: Sequence[tuple[float, float, float, float, float]],
     title: str,
+    listed: Sequence[ET.Element],
 ) -> str:
     """Heading, grid and traces in one drawing of `size` mm, the traces moved down by `top`."""
     width, height = (f"{side:.1f}" for side in size)
@@ -92,6 +97,7 @@ def _put_together(
             for child in element.iter():
                 child.attrib.pop("font-family", None)  # the drawing's own, on its root, has Japanese letters
             body.append(element)
+    root.extend(listed)
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
@@ -132,15 +138,8 @@ def broken(line: str, width: float) -> list[str]:
     lines, current = [], ""
     for word in line.split(" "):
         longer = f"{current} {word}" if current else word
-        if current and _width(longer) > width:
+        if current and text_width(longer) > width:
             lines.append(current)
             longer = word
         current = longer
     return [*lines, current]
-
-
-def _width(text: str) -> float:
-    """About how wide a text is, in mm."""
-    from wcwidth import wcswidth
-
-    return max(0, wcswidth(text)) * CHARACTERS_A_MM * TEXT_MM

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ecgbench.ecg.recording import LEADS, Recording
 from ecgbench.ecg.sheet import BUCKET, NOTICE, broken, grid_lines, path_points, path_text, sheet, thinned
+from ecgbench.ecg.sheet_list import BAR, LIST_MM, NAME_MM, Listed
 
 SVG = "{http://www.w3.org/2000/svg}"
 SPAN = {lead: (start, start + 2.5) for start, three in ((0.0, LEADS[:3]), (2.5, LEADS[3:6]), (5.0, LEADS[6:9]), (7.5, LEADS[9:]))
@@ -84,6 +85,26 @@ def test_names_calibration_speed_and_heading_are_there() -> None:
 def test_a_lead_that_was_not_recorded_stays_empty() -> None:
     real = tuple(lead != "V3" for lead in LEADS)
     assert len(traces(sheet(recording(noisy(), real_leads=real), ["x"]))) == 12
+
+
+def test_padding_is_not_drawn_and_a_list_stands_beside() -> None:
+    signal = noisy()
+    drawn = traces(sheet(recording(signal), ["x"], samples=3500))
+    assert len(drawn) == 10  # the last column is padding
+    assert np.ptp(drawn[-1][:, 0]) == pytest.approx(7 * 25, abs=0.2)
+    lines = [
+        Listed("所見", ("類似度", "確率")),
+        Listed("心房細動<&", ("0.40", "—"), 0.4),
+        Listed("x" * 99, ("-1.00", "1.00"), -1.0),
+    ]
+    svg = sheet(recording(signal), ["x"], lines)
+    assert {"所見", "類似度", "心房細動<&", "0.40", "—", "x" * 99} <= set(texts(svg))
+    root = ET.fromstring(svg)
+    assert float(root.get("width", "").removesuffix("mm")) == pytest.approx(
+        float(ET.fromstring(sheet(recording(signal), ["x"])).get("width", "").removesuffix("mm")) + LIST_MM
+    )
+    bars = [float(each.get("width", "")) for each in root.iter(f"{SVG}rect") if each.get("fill") == BAR]
+    assert bars == [pytest.approx(0.4 * NAME_MM), 0.0]
 
 
 def test_large_and_flat_signals_fit() -> None:

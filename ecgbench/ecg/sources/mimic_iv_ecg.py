@@ -2,7 +2,8 @@
 
 record_list.csv has a row for each recording, machine_measurements.csv one for each recording's report of up to 18
 statements. Both are read a row at a time; no time, date or measurement is kept. A record's statements are kept only where
-their wording is known: of a text that nobody has read before, no one can say whom it names. `unknown: keep` keeps all.
+their wording is known: of a text that nobody has read before, no one can say whom it names. `unknown: keep` keeps all, and
+with them the report, a statement a line; without all it would be a report with gaps, and is none.
 """
 
 from __future__ import annotations
@@ -108,7 +109,10 @@ class MimicIvEcg:
             patient = patients.setdefault(subject, subject)
             reader.tally(said, patient)
             codes = said if self.options.unknown == "keep" else reader.known(said)
-            entries.append(Entry(study, patient, "", reader.findings(said), codes=codes, origin=path))
+            report = "\n".join(said) if self.options.unknown == "keep" else ""
+            entries.append(
+                Entry(study, patient, "", reader.findings(said), codes=codes, report=report or None, origin=path)
+            )
         self._remarks = {
             "recordings_not_fetched": not_fetched,
             "recordings_without_report": without_report,

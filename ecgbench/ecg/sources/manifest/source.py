@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ _TABLE_WITHOUT_LAYOUT = "it is a table of samples, and neither its row nor an op
 
 
 class Manifest:
-    """The rows of one CSV as entries. Its columns: see `columns.NAMES`; a report stays in the CSV, for it is free text
-    of a patient. Building one reads no table."""
+    """The rows of one CSV as entries. Its columns: see `columns.NAMES`; a report, being free text of a patient, stays in the
+    CSV, but where the card says that its data are public. Building one reads no table."""
 
     def __init__(
         self, argument: str | None, card: DatasetCard, bank: LabelBank, options: SourceOptions = DEFAULT
     ) -> None:
         if not argument:
             raise EcgbenchError("the source manifest needs its table: write manifest:FILE.csv.")
-        self.argument, self.bank, self.options = argument, bank, options
+        self.argument, self.bank, self.options, self.keeps_reports = argument, bank, options, card.public
         self.path = source_path(argument)
         if not self.path.is_file():
             what = "is a folder: name the CSV in it" if self.path.is_dir() else "is not there: write manifest:FILE.csv"
@@ -73,7 +74,8 @@ class Manifest:
             unknown.count(strange)
             dropped += sum(meaning == () for meaning in meanings)
             findings = self.bank.in_order({label for meaning in meanings for label in meaning or ()})
-            entries.append(rows.entry(row, findings, tuple(strange) if options.unknown == "keep" else ()))
+            entry = rows.entry(row, findings, tuple(strange) if options.unknown == "keep" else ())
+            entries.append(replace(entry, report=rows.text(row, "report") or None) if self.keeps_reports else entry)
         check_rows(rows, entries)
         if unknown and options.unknown in (None, "error"):
             raise unknown_error(unknown, aliases, self.bank, self.argument, options.labels)
@@ -88,7 +90,7 @@ class Manifest:
             },
             "findings_dropped_by_aliases": dropped,
             "label_names_with_another_meaning": aliases.renamed,
-            "report_column": "there, not kept" if "report" in rows.columns else "none",
+            "report_column": ("kept" if self.keeps_reports else "there, not kept") if "report" in rows.columns else "none",
         }  # fmt: skip
         return entries
 
