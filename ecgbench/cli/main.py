@@ -14,8 +14,26 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ecgbench.cli import check, compare, data, doctor, evaluate, leaderboard, listing, new, rescore, run, show
+from ecgbench.cli import (
+    check,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    leaderboard,
+    listing,
+    new,
+    predict,
+    report,
+    rescore,
+    run,
+    show,
+    submit,
+    sweep,
+    text,
+)
 from ecgbench.errors import EcgbenchError, RunFailedError
+from ecgbench.processes import LeaderFailedError, rank
 
 app = typer.Typer(
     name="ecgbench",
@@ -51,7 +69,7 @@ def overall(
         typer.echo(context.get_help())
 
 
-for module in (run, evaluate, listing, show, check, new, data, rescore, compare, leaderboard, doctor):
+for module in (run, evaluate, predict, report, listing, show, check, new, data, text, rescore, compare, leaderboard, submit, sweep, doctor):
     module.add_to(app)
 
 
@@ -69,6 +87,8 @@ def run_command(arguments: list[str]) -> int:
         return _end(str(error), 2)
     except RunFailedError as error:
         return _end(f"the run failed: {error}", 1)
+    except LeaderFailedError:
+        return 1
     except TyperException as error:
         return _end(
             f"{' '.join(error.format_message().split()).rstrip('.')}. Type `ecgbench {_verb(arguments)}--help`.", 2
@@ -86,7 +106,8 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _end(message: str, code: int) -> int:
-    print(f"ecgbench: {message}", file=sys.stderr)
+    if rank() == 0 or code != 2:  # a wrong request is wrong in each of several processes
+        print(f"ecgbench{f' (process {rank()})' if rank() else ''}: {message}", file=sys.stderr)
     return code
 
 

@@ -14,6 +14,7 @@ import typer
 from ecgbench.cli.result_tables import result_tables
 from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
+from ecgbench.processes import rank
 
 _EXAMPLES = (
     "Examples: ecgbench run --encoder resnet1d18 --text use-multilingual · "
@@ -100,6 +101,13 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="A folder with the text tower's weights.")
     ] = None,
     text_pack: Annotated[Path | None, typer.Option(metavar="FILE", help="An embedding pack of the text tower.")] = None,
+    text_device: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N|spread|disk",
+            help="Where the text tower is run; no part of the run's identity.",
+        ),
+    ] = "auto",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs lie.")] = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the stopped run of this very request.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat a run that is done.")] = False,
@@ -113,7 +121,7 @@ def run(
         encoder=encoder, text=text, data=data, recipe=recipe,
         tasks=None if tasks is None else words(tasks),
         language=lang, mapping=mapping, prompts=prompts,
-        epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack,
+        epochs=epochs, seed=seed, control=control, text_path=text_path, text_pack=text_pack, text_device=text_device,
     )  # fmt: skip
     if resume and again:
         raise EcgbenchError("--resume and --again were both given: go on with a run, or start it anew, not both.")
@@ -127,6 +135,8 @@ def run(
         instead = " in place of --again" if again else ""
         terminal.say(f"ecgbench: {stop}; a checkpoint is kept: the same command with --resume{instead} goes on.")
         raise typer.Exit(130) from None
+    if rank() > 0:  # of several processes the leading one speaks
+        return
     typer.echo(result_text(result) if as_json else result_tables(result), nl=not as_json)
     terminal.say(f"Result: {out / result.run_id / 'result.json'}")
 

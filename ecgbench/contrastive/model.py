@@ -8,20 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgbench.contrastive.losses import build_loss, mean_pairwise_cosine, share_of_duplicates
+from ecgbench.contrastive.synchronised import gathered
+from ecgbench.processes import rank
 from ecgbench.recipe import Recipe
 
 
 class ContrastiveModel(nn.Module):
     """An ECG encoder and a linear head a side to a common dimension, compared by cosine over a temperature.
 
-    ecg (batch, leads, samples), text (batch, text dim) -> {"loss": scalar} by open_clip's `ClipLoss`, which is equations
-    2 to 4 of the paper. The logit scale is 1/temperature, kept as its logarithm.
+    ecg (batch, leads, samples), text (batch, text dim), sentences (batch,), findings (batch, labels) -> "loss" by the
+    recipe's loss over the batches of all processes, and of that batch "duplicates", the share of records whose text stands in
+    it more than once, and "ecg_cosine", the mean cosine between its ECGs. The logit scale is 1/temperature, kept as its
+    logarithm; `logit_bias` is there for `siglip` alone.
     """
 
     def __init__(self, encoder: nn.Module, encoder_dim: int, text_dim: int, recipe: Recipe) -> None:
         super().__init__()
-        from open_clip.loss import ClipLoss
-
         self.encoder = encoder
         self.ecg_head = nn.Linear(encoder_dim, recipe.head_dim, bias=recipe.head_bias)
         self.text_head = nn.Linear(text_dim, recipe.head_dim, bias=recipe.head_bias)
@@ -29,7 +32,8 @@ class ContrastiveModel(nn.Module):
             torch.tensor(-math.log(recipe.temperature)), requires_grad=recipe.temperature_learned
         )
         self.max_logit_scale = -math.log(recipe.temperature_floor)
-        self.loss = ClipLoss()
+        self.loss = build_loss(recipe)
+        self.logit_bias = None if recipe.logit_bias is None else nn.Parameter(torch.tensor(recipe.logit_bias))
         freeze_unless(recipe.train_encoder, encoder)
 
     def train(self, mode: bool = True) -> ContrastiveModel:
@@ -51,10 +55,27 @@ class ContrastiveModel(nn.Module):
         """Unit vectors (batch, common dimension)."""
         return F.normalize(self.text_head(text).float(), dim=-1)
 
-    def forward(self, ecg: Tensor, text: Tensor) -> dict[str, Tensor]:
-        ecg_vectors, text_vectors = self.embed_ecg(ecg), self.embed_text(text)
+    def forward(
+        self, ecg: Tensor, text: Tensor, sentences: Tensor | None = None, findings: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        ecg_vectors, text_vectors = gathered(self.embed_ecg(ecg)), gathered(self.embed_text(text))
+        if sentences is None:  # every text its own
+            sentences = torch.arange(len(ecg), device=ecg.device) + rank() * len(ecg)
+        sentences = gathered(sentences)
+        findings = gathered(ecg.new_zeros(len(ecg), 0) if findings is None else findings)
         with torch.autocast(ecg.device.type, enabled=False):
-            return {"loss": self.loss(ecg_vectors, text_vectors, self.logit_scale.exp())}
+            scale = self.logit_scale.exp()
+            loss = self.loss(ecg_vectors, text_vectors, scale, self.logit_bias, sentences, findings)
+        return {
+            "loss": loss,
+            "duplicates": share_of_duplicates(sentences),
+            "ecg_cosine": mean_pairwise_cosine(ecg_vectors.detach()),
+        }
+
+    @property
+    def at_temperature_floor(self) -> Tensor:
+        """Whether the temperature stands at its floor, as a tensor on the model's device: asking it waits for nothing."""
+        return self.logit_scale.detach() >= self.max_logit_scale - 1e-6
 
     def bound_temperature(self) -> None:
         """Put the temperature back to its floor, to be called after each step, as CLIP does: bounded inside the loss it would

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 import transformers
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
+from ecgbench.contrastive.callbacks import COMPLETE, Health, Log, MarkComplete, SetEpoch, StopOnInterrupt, Watch
 from ecgbench.contrastive.data import TrainingSet, keep_batch
+from ecgbench.contrastive.memory import fitting_batch_size, held_on_device, out_of_memory
+from ecgbench.contrastive.sampling import BalancedSampler
+from ecgbench.contrastive.selection import Selection
 from ecgbench.contrastive.stopping import StoppedError
+from ecgbench.contrastive.synchronised import with_synchronised_norms
 from ecgbench.errors import EcgbenchError, RunFailedError
+from ecgbench.processes import rank, world_size
 from ecgbench.recipe import Recipe
 
 CHECKPOINTS = 5
@@ -26,22 +32,33 @@ CHECKPOINTS = 5
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 """Recipe -> Trainer. The Trainer's own `constant` passes over the warm-up."""
 
-COMPLETE = "complete"
-"""A file that is written into a checkpoint after everything else: without it a checkpoint is not read back."""
-
 
 @dataclass(frozen=True)
 class Trained:
-    """What training says of itself: steps taken, and the mean loss over the last logged stretch of them."""
+    """What training says of itself: steps taken, the mean loss over the last logged stretch of them, and the epoch whose
+    value on the validation rows was the highest, where they were asked."""
 
     steps: int
     last_loss: float | None
+    best_epoch: int | None = None
 
 
 class RecipeTrainer(Trainer):
-    """The Trainer with the recipe's weight decay, and checkpoints that hold channels-last weights too."""
+    """The Trainer with the recipe's weight decay and sampling, checkpoints that hold channels-last weights too, and an ear
+    for what the model says of its batches."""
 
     recipe: Recipe
+    watches: tuple[Watch, ...]
+    sampler: BalancedSampler | None = None
+
+    def compute_loss(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = model(**inputs)
+        for watch in self.watches:
+            watch.add({name: value for name, value in outputs.items() if name != "loss"})
+        return outputs["loss"]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self.sampler if self.sampler is not None else super()._get_train_sampler(train_dataset)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         weights = self.model.state_dict() if state_dict is None else state_dict
@@ -53,85 +70,22 @@ class RecipeTrainer(Trainer):
         return [name for name, parameter in model.named_parameters() if parameter.ndim > 1]
 
 
-class _Log(TrainerCallback):
-    """Every log line of the Trainer as one line of `log.jsonl`; a loss that is not finite ends the run."""
-
-    def __init__(self, path: Path, model: nn.Module) -> None:
-        self.path = path
-        self.model = model
-
-    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
-        line = {"step": state.global_step, **(logs or {})}
-        if hasattr(self.model, "temperature"):
-            line["temperature"] = self.model.temperature
-        if not math.isfinite(line.get("loss", 0.0)):
-            raise RunFailedError(f"the loss was {line['loss']} at step {state.global_step}: the run diverged.")
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
-
-
-class _SetEpoch(TrainerCallback):
-    """Tells the data which epoch a resumed run is in the middle of; the Trainer itself tells it the later ones only."""
-
-    def on_train_begin(
-        self, args: Any, state: TrainerState, control: TrainerControl, train_dataloader: Any = None, **_: Any
-    ) -> None:
-        if hasattr(train_dataloader.dataset, "set_epoch"):
-            train_dataloader.dataset.set_epoch(state.global_step // len(train_dataloader))
-
-
-class _BoundTemperature(TrainerCallback):
-    """Keeps the temperature at or above its floor."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if hasattr(self.model, "bound_temperature"):
-            self.model.bound_temperature()
-
-
-class _MarkComplete(TrainerCallback):
-    """Marks a checkpoint as whole once the Trainer has written all of it."""
-
-    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-
-
-class _StopOnInterrupt(TrainerCallback):
-    """Ctrl-C during training: finish the step, write a checkpoint, stop. A second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
-
-    def __enter__(self) -> _StopOnInterrupt:
-        self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> TrainerControl:
-        if self.asked:
-            control.should_save = True
-            control.should_training_stop = True
-        return control
-
-
-def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *, quiet: bool) -> TrainingArguments:
-    """The Trainer's arguments, the recipe's and those that decide no number."""
+def training_arguments(
+    recipe: Recipe, records: int, seed: int, folder: Path, *, quiet: bool, pin: bool = True
+) -> TrainingArguments:
+    """The Trainer's arguments, the recipe's and those that decide no number. Of several processes each takes its part of
+    the recipe's batch."""
+    processes = world_size()
+    if recipe.batch_size % processes:
+        raise EcgbenchError(
+            f"a batch of {recipe.batch_size} cannot be shared evenly by {processes} processes: start a number that divides it."
+        )
     per_epoch = records // recipe.batch_size if recipe.drop_last else math.ceil(records / recipe.batch_size)
     steps = per_epoch * recipe.epochs
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size,
+        per_device_train_batch_size=recipe.batch_size // processes,
         dataloader_drop_last=recipe.drop_last,
         gradient_accumulation_steps=1,
         optim="adamw_torch",
@@ -149,7 +103,7 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
         seed=seed,
         data_seed=seed,
         dataloader_num_workers=0,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=pin and torch.cuda.is_available(),
         remove_unused_columns=False,
         logging_strategy="steps",
         logging_steps=max(1, min(50, per_epoch)),
@@ -158,7 +112,8 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
         save_steps=max(1, math.ceil(steps / CHECKPOINTS)),
         save_total_limit=2,
         report_to=[],
-        disable_tqdm=quiet,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=quiet or rank() > 0,
     )
     if (
         arguments.n_gpu > 1
@@ -168,45 +123,91 @@ def training_arguments(recipe: Recipe, records: int, seed: int, folder: Path, *,
 
 
 def train(
-    model: nn.Module, data: TrainingSet, recipe: Recipe, *, seed: int, folder: Path, resume: bool, quiet: bool
+    model: nn.Module,
+    data: TrainingSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path,
+    resume: bool,
+    quiet: bool,
+    judge: Callable[[], float] | None = None,
+    sampler: BalancedSampler | None = None,
 ) -> Trained:
-    """Train in place. `folder` is the run's folder: `log.jsonl` and `checkpoints/` are written there.
+    """Train in place. `folder` is the run's folder: `log.jsonl` and `checkpoints/` are written there. `judge` gives the value
+    of the weights on the validation rows, for a recipe that chooses by it; `sampler` the order, where it is not the
+    Trainer's own. With `resume` training goes on from the last whole checkpoint, from its start where there is none yet.
 
-    StoppedError after Ctrl-C (a checkpoint is there), RunFailedError where the loss is not finite or memory ran out,
-    EcgbenchError where there is no whole checkpoint to resume from.
+    StoppedError after Ctrl-C (a checkpoint is there), RunFailedError where the run diverged or memory ran out.
     """
     checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
     last = _last_whole_checkpoint(checkpoints) if resume else None
-    if resume and last is None:
-        raise EcgbenchError(f"there is no whole checkpoint in {checkpoints}: start the run anew with --again.")
-    log = folder / "log.jsonl"
-    _keep_log_until(log, _step_of(last) if last else 0)
+    if rank() == 0:
+        _keep_log_until(folder / "log.jsonl", _step_of(last) if last else 0)
     transformers.utils.logging.set_verbosity_error()
-    stopper = _StopOnInterrupt()
+    device = next(model.parameters()).device
+    on_device = held_on_device(data, device)
+    log_watch, epoch_watch = Watch(), Watch()
+    stopper = StopOnInterrupt()
+    callbacks: list[Any] = [
+        Log(folder / "log.jsonl", model, log_watch), SetEpoch(data, sampler), Health(model, epoch_watch), MarkComplete(), stopper,
+    ]  # fmt: skip
+    selection: Selection | None = None
+    if judge is not None and recipe.chooses:
+        selection = Selection(recipe, model, judge, folder / "selection.jsonl", checkpoints)
+        callbacks.append(selection)
     trainer = RecipeTrainer(
-        model=model,
-        args=training_arguments(recipe, len(data), seed, checkpoints, quiet=quiet),
+        model=with_synchronised_norms(model, device),
+        args=training_arguments(recipe, len(data), seed, checkpoints, quiet=quiet, pin=not on_device),
         train_dataset=data,
         data_collator=keep_batch,
-        callbacks=[_Log(log, model), _SetEpoch(), _BoundTemperature(model), _MarkComplete(), stopper],
+        callbacks=callbacks,
     )
-    trainer.recipe = recipe
+    trainer.recipe, trainer.watches, trainer.sampler = recipe, (log_watch, epoch_watch), sampler
     _only_progress_bar(trainer)
     try:
-        with stopper:
+        with stopper, _compiled(model, recipe):
             outcome = trainer.train(resume_from_checkpoint=str(last) if last else None)
-    except torch.cuda.OutOfMemoryError:
-        raise RunFailedError(
-            f"the accelerator's memory is too small for a batch of {recipe.batch_size}: use a smaller batch_size."
-        ) from None
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        reason = _memory_reason(model, data, device, recipe)
+        raise RunFailedError(reason) from None
     if stopper.asked:
         raise StoppedError(f"stopped at step {trainer.state.global_step}")
     if not math.isfinite(outcome.training_loss) or not all(
         torch.isfinite(value).all() for value in model.state_dict().values()
     ):
         raise RunFailedError("the weights are not finite after training: the run diverged.")
+    if selection is not None:
+        selection.put_back(device)
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    return Trained(trainer.state.global_step, losses[-1] if losses else None)
+    best = selection.best if selection else None
+    return Trained(trainer.state.global_step, losses[-1] if losses else None, best.epoch if best else None)
+
+
+@contextmanager
+def _compiled(model: nn.Module, recipe: Recipe) -> Iterator[None]:
+    """The encoder compiled for the length of training, where the recipe says so; parameters keep their names."""
+    encoder: Any = model.encoder
+    if recipe.compile:
+        encoder.compile()
+    try:
+        yield
+    finally:
+        encoder._compiled_call_impl = None
+
+
+def _memory_reason(model: nn.Module, data: TrainingSet, device: torch.device, recipe: Recipe) -> str:
+    fits = fitting_batch_size(model, data, device, recipe.batch_size, recipe.precision)
+    where = "the accelerator's memory" if device.type == "cuda" else "memory"
+    if not fits:
+        return f"{where} is too small for this encoder at any batch size: take a smaller encoder or a lower rate."
+    return (
+        f"{where} is too small for a batch of {recipe.batch_size}; {fits} fit: type --recipe NAME+batch_size={fits} (another "
+        "recipe, with fewer negatives a step), or start more processes, which share a batch."
+    )
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -19,6 +19,7 @@ from ecgbench.pipeline.request import Request, assemble
 from ecgbench.pipeline.scoring import score_all, scores_of
 from ecgbench.pipeline.stress import Cost, stress_costs
 from ecgbench.pipeline.trained import TrainedRun, trained_run
+from ecgbench.processes import world_size
 from ecgbench.results import Result, read_result, write_result
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def evaluate(run: Path | str, *, again: bool = False, reporter: Reporter | None 
     """Score a finished run's model on the validation and test rows of a SOURCE; nothing is trained.
 
     Keywords, beside those here: `data` (a SOURCE), `tasks` (all of the data's label table where None), `language` (that
-    classes are asked in, the trained one where None), `mapping`, `prompts`, `text_path`, `text_pack`, `out`. The result,
-    whose `trained_on` names the run, lies in `RUN/evaluations/<id>/`, or `out/<id>/`. EcgbenchError where the run has no
+    classes are asked in, the trained one where None), `mapping`, `prompts`, `text_path`, `text_pack`, `text_device`,
+    `out`. The result, whose `trained_on` names the run, lies in `RUN/evaluations/<id>/`, or `out/<id>/`. EcgbenchError where the run has no
     model, or its model cannot be asked these tasks.
     """
     reporter = reporter or Silent()
@@ -84,24 +85,28 @@ def _ready(
     out: Path | str | None = None,
     text_path: Path | None = None,
     text_pack: Path | None = None,
+    text_device: str = "auto",
 ) -> tuple[Prepared, TrainedRun, Path]:
     """What is asked, the run that is asked, and the folder of the evaluation."""
+    if world_size() > 1:
+        raise EcgbenchError("nothing is trained in an evaluation: start it without torchrun or accelerate launch.")
     trained = trained_run(Path(run))
-    request = request_of(trained, data, tasks, language, mapping, prompts, text_path, text_pack)
+    request = request_of(trained, data, tasks, language, mapping, prompts, text_path, text_pack, text_device)
     prepared = prepare_evaluation(request, trained, reporter, clock)
     return prepared, trained, (Path(out) if out else trained.folder / EVALUATIONS) / prepared.run_id
 
 
 def request_of(
     trained: TrainedRun, data: str, tasks: tuple[str, ...] | None, language: str | None, mapping: str, prompts: str | None,
-    text_path: Path | None, text_pack: Path | None,
+    text_path: Path | None, text_pack: Path | None, text_device: str = "auto",
 ) -> Request:  # fmt: skip
     """What is asked of the model: the run's own cards, recipe and seed, on other data."""
     result = trained.result
     return assemble(
         encoder=result.encoder.name, text=result.text.name, data=data, recipe_name=result.recipe.name,
         recipe=trained.recipe, tasks=tasks, mapping=mapping, prompts=prompts, seed=result.seed, text_path=text_path,
-        text_pack=text_pack, asking=None if language == trained.recipe.language else language,
+        text_pack=text_pack, text_device=text_device,
+        asking=None if language == trained.recipe.language else language,
     )  # fmt: skip
 
 

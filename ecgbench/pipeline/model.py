@@ -5,7 +5,9 @@ Two kinds: `contrastive` (encoder and text meet in a common space) and `supervis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,15 @@ from safetensors.torch import save_model
 from torch import nn
 from transformers import set_seed
 
-from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets, TrainingSet
+from ecgbench.contrastive.augment import Augmenter
+from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets, TrainingSet, multi_hot
 from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
+from ecgbench.contrastive.sampling import BalancedSampler
 from ecgbench.contrastive.trainer import train
+from ecgbench.ecg.inputs import encoder_inputs
+from ecgbench.ecg.recording import LEADS, STORE_RATE
 from ecgbench.encoders.build import build_encoder, count_parameters
+from ecgbench.evaluation.areas import weighted_auroc
 from ecgbench.evaluation.embed import class_scores, embed_ecgs, embed_sentences, encoder_features, finding_logits
 from ecgbench.evaluation.probed import probed
 from ecgbench.evaluation.tables import TaskRecords, class_maximum
@@ -47,6 +54,7 @@ class Side:
 
     def train(self, inputs: np.ndarray, folder: Path, *, resume: bool, quiet: bool) -> None:
         request = self.prepared.request
+        balanced = request.recipe.sampling == "class-balanced"
         trained = train(
             self.model,
             self.training_set(inputs),
@@ -55,8 +63,48 @@ class Side:
             folder=folder,
             resume=resume,
             quiet=quiet,
+            judge=partial(self.validation_value, inputs),
+            sampler=BalancedSampler(self.labels_of(self.prepared.train_rows), request.seed) if balanced else None,
         )
         self.facts = {"steps": trained.steps, "last_loss": trained.last_loss, **self.trained_facts()}
+        if trained.best_epoch is not None:
+            self.facts["best_epoch"] = trained.best_epoch
+
+    def labels_of(self, rows: np.ndarray) -> torch.Tensor:
+        """(rows, labels) float32: 1 where a record has the finding."""
+        findings = self.prepared.store.findings()
+        return multi_hot([findings[row] for row in rows], self.prepared.bank)
+
+    def augmenter(self) -> Augmenter | None:
+        """What draws the encoder's input anew each epoch, where the recipe asks for it."""
+        request, store = self.prepared.request, self.prepared.store
+        if request.recipe.augmentation is None:
+            return None
+        contract = request.encoder.input
+        columns = [LEADS.index(lead) for lead in contract.leads]
+        return Augmenter(
+            inputs=encoder_inputs(store, contract.model_copy(update={"normalisation": "none"}), request.rate),
+            real_leads=store.lead_masks()[:, columns],
+            ends=-(-store.records["valid_samples"].to_numpy() * request.rate // STORE_RATE),
+            contract=contract,
+            rate=request.rate,
+            settings=request.recipe.augmentation,
+            seed=request.seed,
+        )
+
+    def validation_value(self, inputs: np.ndarray) -> float:
+        """Macro AUROC of the label table's findings on the validation rows, by the model as it is now; NaN where no finding
+        has both a record with it and one without."""
+        rows = self.prepared.validation_rows
+        if not len(rows):
+            return math.nan
+        scores = self.finding_scores(inputs, rows)
+        values = weighted_auroc(scores, self.labels_of(rows).numpy(), np.ones((1, len(rows)), np.int64))[0]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+
+    def finding_scores(self, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(rows, labels) by the model as it is now."""
+        raise NotImplementedError
 
     def save(self, path: Path) -> None:
         """The weights as safetensors, whole or not at all."""
@@ -93,7 +141,15 @@ class ContrastiveSide(Side):
         texts, request = self.prepared.texts, self.prepared.request
         draw_seed = request.seed if request.recipe.prompt == "one" else None
         targets = TextTargets.of(texts.vectors, texts.training, draw_seed)
-        return ContrastiveSet(inputs, self.prepared.train_rows, targets)
+        rows = self.prepared.train_rows
+        findings = self.labels_of(rows) if request.recipe.loss == "soft-target" else None
+        return ContrastiveSet(inputs, rows, targets, findings, self.augmenter())
+
+    def finding_scores(self, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        texts = self.prepared.texts
+        return np.asarray(
+            embed_ecgs(self.model, inputs, rows) @ embed_sentences(self.model, texts.vectors[texts.labels]).T
+        )
 
     def asked(self, tasks: list[TaskRecords], inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
         rows = np.unique(np.concatenate([task.rows for task in tasks]))
@@ -118,7 +174,10 @@ class SupervisedSide(Side):
     def training_set(self, inputs: np.ndarray) -> TrainingSet:
         findings = self.prepared.store.findings()
         rows = self.prepared.train_rows
-        return LabelledSet(inputs, rows, [findings[row] for row in rows], self.prepared.bank)
+        return LabelledSet(inputs, rows, [findings[row] for row in rows], self.prepared.bank, self.augmenter())
+
+    def finding_scores(self, inputs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return finding_logits(self.model, inputs, rows)
 
     def asked(self, tasks: list[TaskRecords], inputs: np.ndarray) -> Iterator[tuple[TaskRecords, np.ndarray]]:
         rows = np.unique(np.concatenate([task.rows for task in tasks]))
@@ -132,8 +191,10 @@ def build_side(prepared: Prepared) -> Side:
     """The freshly initialised model of a run, from the run's seed."""
     request, recipe = prepared.request, prepared.request.recipe
     torch.set_num_threads(recipe.threads)
-    # fp32 means fp32: left alone, cuDNN's convolutions take TF32 on a GPU.
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    # fp32 means fp32 unless the recipe says otherwise: left alone, cuDNN's convolutions take TF32 on a GPU.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = recipe.tf32
+    torch.backends.cudnn.deterministic = recipe.deterministic
+    torch.use_deterministic_algorithms(recipe.deterministic)
     set_seed(request.seed)
     encoder = build_encoder(request.encoder, request.rate)
     if recipe.objective == "supervised":

@@ -8,6 +8,7 @@ from ecgbench.ecg.store import SPLITS
 from ecgbench.evaluation.bootstrap import LEVEL, REPLICATES
 from ecgbench.evaluation.bootstrap import SEED as BOOTSTRAP_SEED
 from ecgbench.pipeline.provenance import provenance
+from ecgbench.pipeline.reports import reads_reports, without_report
 from ecgbench.results import (
     RESULT_SCHEMA,
     DataPart,
@@ -78,7 +79,7 @@ def outcome(
             licence=manifest.licence,
         ),
         recipe=RecipePart(
-            name=request.recipe_name, hash=request.recipe.hash, fields=request.recipe.model_dump(mode="json")
+            name=request.recipe_name, hash=request.recipe.hash, fields=request.recipe.identity()
         ),
         seed=request.seed,
         control=request.control,
@@ -88,6 +89,7 @@ def outcome(
         references=references,
         settings={
             "training_records": len(prepared.train_rows),
+            **_left_out(prepared, trained_on),
             "input_rate": request.rate,
             "evaluation_precision": "fp32",
             "bootstrap": {"unit": "patient", "replicates": REPLICATES, "seed": BOOTSTRAP_SEED, "level": LEVEL},
@@ -97,3 +99,10 @@ def outcome(
         },
         provenance=provenance(side.device, clock.seconds),
     )
+
+
+def _left_out(prepared: Prepared, trained_on: TrainedOn | None) -> dict[str, int]:
+    """Where reports are trained on, how many training records had none."""
+    if trained_on is not None or not reads_reports(prepared.request.recipe):
+        return {}
+    return {"training_records_without_report": len(without_report(prepared.store))}

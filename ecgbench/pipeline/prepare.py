@@ -14,6 +14,7 @@ from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.tables import TaskRecords, holds_any, task_records
 from ecgbench.findings import LabelBank, label_bank
 from ecgbench.pipeline.reporting import Clock, Reporter
+from ecgbench.pipeline.reports import reads_reports, refuse_unfit, say_without_report, trainable
 from ecgbench.pipeline.request import Request
 from ecgbench.pipeline.texts import Texts, check_text, embed_texts
 from ecgbench.results import PROTOCOL_VERSION, TaskIdentity, TrainedOn, run_id_of
@@ -40,22 +41,43 @@ class Prepared:
     def run_id(self) -> str:
         return run_id_of(self.identity)
 
+    def identity_for(self, request: Request) -> dict[str, Any]:
+        """The identity of a run that differs from this one in encoder and seed alone."""
+        return {**self.identity, "encoder": _encoder_identity(request), "seed": request.seed}
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        """The validation records with a finding, without those that have one the tasks keep out."""
+        findings, kept = self.store.findings(), ~holds_any(self.store, unseen_findings(self.request))
+        return np.array([row for row in self.store.rows_of("validation") if findings[row] and kept[row]], np.int64)
+
 
 def prepare(request: Request, reporter: Reporter, clock: Clock) -> Prepared:
     """Check, build and embed everything that training needs."""
-    unseen = unseen_findings(request)
+    unseen_findings(request)
+    if reads_reports(request.recipe):
+        refuse_unfit(request, store_is_built(request.source))
     bank, store = labelled_store(request, reporter, clock)
-    findings = store.findings()
-    kept = ~holds_any(store, unseen)
-    train_rows = np.array([row for row in store.rows_of("train") if findings[row] and kept[row]], np.int64)
+    train_rows = training_rows(request, store, reporter)
+    return with_texts(request, bank, store, train_rows, reporter, clock)
+
+
+def training_rows(request: Request, store: Store, reporter: Reporter) -> np.ndarray:
+    """The records that are trained on; EcgbenchError where they are none, or fewer than one batch."""
+    kept = ~holds_any(store, unseen_findings(request)) & trainable(request.recipe, store)
+    train_rows = np.array([row for row in store.rows_of("train") if kept[row]], np.int64)
+    needed = "finding"
+    if reads_reports(request.recipe):
+        needed = "report"
+        say_without_report(store, request.source, reporter)
     if not len(train_rows):
-        raise EcgbenchError(f"{request.source} has no training record with a finding of {bank.table}.")
+        raise EcgbenchError(f"{request.source} has no training record with a finding of {store.manifest.labels}.")
     if len(train_rows) < request.recipe.batch_size:
         raise EcgbenchError(
-            f"{request.source} has {len(train_rows)} training records with a finding, fewer than one batch of "
+            f"{request.source} has {len(train_rows)} training records with a {needed}, fewer than one batch of "
             f"{request.recipe.batch_size}: take a recipe with a smaller batch_size."
         )
-    return with_texts(request, bank, store, train_rows, reporter, clock)
+    return train_rows
 
 
 def unseen_findings(request: Request) -> frozenset[str]:
@@ -126,9 +148,9 @@ def with_texts(
     }
     identity = {
         "protocol_version": PROTOCOL_VERSION,
-        "encoder": {"card": request.encoder.hash, "source": source_hash(request.encoder, request.encoder.entry_point)},
+        "encoder": _encoder_identity(request),
         "text": texts.identity,
-        "recipe": request.recipe.model_dump(mode="json"),
+        "recipe": request.recipe.identity(),
         "data_hash": store.data_hash,
         "splits_hash": store.manifest.splits_hash,
         "prompts": texts.hash,
@@ -138,6 +160,10 @@ def with_texts(
     if trained_on is not None:
         identity["trained_on"] = trained_on.model_dump(mode="json")
     return Prepared(request, bank, store, train_rows, texts, tasks, identity, comparable)
+
+
+def _encoder_identity(request: Request) -> dict[str, str]:
+    return {"card": request.encoder.hash, "source": source_hash(request.encoder, request.encoder.entry_point)}
 
 
 def _with_test_records(

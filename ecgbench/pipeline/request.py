@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +12,9 @@ from ecgbench.ecg.build import labels_of
 from ecgbench.ecg.inputs import input_rate
 from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError
-from ecgbench.recipe import Recipe, load_recipe
+from ecgbench.recipe import Recipe, load_recipe, recipe_name
 from ecgbench.results import control_of
+from ecgbench.text.devices import parse_device
 
 Control = Literal["none", "frozen-random", "supervised"]
 DEFAULT_TASKS = ("retrieval98", "superclass", "rhythm", "mitbih")
@@ -43,6 +43,8 @@ class Request:
     rate: int
     text_path: Path | None = None
     text_pack: Path | None = None
+    text_device: str = "auto"
+    """Where the text tower is run (`ecgbench.text.devices`); no part of the run's identity."""
     class_prompts: PromptSet | None = None
     """What all tasks' classes are asked by, where it is not each task's own prompt set."""
     asking: Language | None = None
@@ -87,20 +89,19 @@ def make_request(
     control: str = "none",
     text_path: Path | None = None,
     text_pack: Path | None = None,
+    text_device: str = "auto",
 ) -> Request:
     """Resolve names and check that they fit; EcgbenchError with near matches for a name that no card carries. Without
     `tasks`, all those of the data's label table; without `prompts`, each task's own prompt set."""
     if control not in _CONTROL_FIELDS:
         raise EcgbenchError(f"--control {control} is not known: write {', '.join(_CONTROL_FIELDS)}.")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise EcgbenchError("this version trains in one process: start it without torchrun or accelerate launch.")
     if not 0 <= seed < 2**32:
         raise EcgbenchError(f"--seed {seed} is out of range: write a whole number from 0 to 4294967295.")
     _check_words(language, mapping)
     resolved = load_recipe(recipe, language=language, epochs=epochs, **_CONTROL_FIELDS[control])
     return assemble(
-        encoder=encoder, text=text, data=data, recipe_name=recipe, recipe=resolved, tasks=tasks, mapping=mapping,
-        prompts=prompts, seed=seed, text_path=text_path, text_pack=text_pack,
+        encoder=encoder, text=text, data=data, recipe_name=recipe_name(recipe), recipe=resolved, tasks=tasks, mapping=mapping,
+        prompts=prompts, seed=seed, text_path=text_path, text_pack=text_pack, text_device=text_device,
     )  # fmt: skip
 
 
@@ -117,11 +118,13 @@ def assemble(
     seed: int,
     text_path: Path | None,
     text_pack: Path | None,
+    text_device: str = "auto",
     asking: str | None = None,
 ) -> Request:
     """As `make_request`, of a recipe as it is: that of a run that is done, too. `asking`: the language classes are asked
     in, where it is another."""
     _check_words(asking, mapping)
+    parse_device(text_device)
     named = tasks is not None
     if tasks is None:
         tasks = default_tasks(data)
@@ -135,6 +138,7 @@ def assemble(
         raise EcgbenchError(
             f"the tasks {', '.join(tasks)} use different label tables ({', '.join(sorted(tables))}): run them apart."
         )
+    _check_augmentation(recipe, encoder_card)
     return Request(
         encoder=encoder_card,
         text=text_card,
@@ -149,10 +153,19 @@ def assemble(
         rate=input_rate(encoder_card.input, recipe.rate, encoder),
         text_path=text_path,
         text_pack=text_pack,
+        text_device=text_device,
         class_prompts=None if prompts is None else load_card(PromptSet, prompts),
         asking=asking,  # type: ignore[arg-type]
         tasks_were_named=named,
     )
+
+
+def _check_augmentation(recipe: Recipe, encoder: EncoderCard) -> None:
+    if recipe.augmentation and recipe.augmentation.lead_dropout and encoder.input.missing_lead == "refuse":
+        raise EcgbenchError(
+            f"the recipe's augmentation.lead_dropout makes leads missing, which the card of encoder {encoder.name} does not "
+            "allow: leave lead_dropout out."
+        )
 
 
 def _check_words(language: str | None, mapping: str) -> None:

@@ -11,43 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from ecgbench.contrastive.data import ContrastiveSet, LabelledSet, TextTargets
-from ecgbench.contrastive.model import ContrastiveModel, SupervisedModel
+from ecgbench.contrastive.data import ContrastiveSet, LabelledSet
+from ecgbench.contrastive.model import SupervisedModel
 from ecgbench.contrastive.stopping import StoppedError
 from ecgbench.contrastive.trainer import train, training_arguments
-from ecgbench.errors import EcgbenchError, RunFailedError
+from ecgbench.errors import RunFailedError
 from ecgbench.findings import label_bank
-from ecgbench.recipe import Recipe, load_recipe
-
-
-def recipe(**changes: object) -> Recipe:
-    small = {"epochs": 3, "batch_size": 8, "head_dim": 6, "precision": "fp32", "memory_format": "contiguous"}
-    return load_recipe("quick").model_copy(update={**small, **changes})
-
-
-class Mean(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(3, 5)
-        self.norm = nn.BatchNorm1d(5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(self.linear(x.mean(2)))
-
-
-def model(asked: Recipe, seed: int = 0) -> ContrastiveModel:
-    torch.manual_seed(seed)
-    return ContrastiveModel(Mean(), 5, 4, asked)
-
-
-def data(records: int = 40, *, draw: bool = False) -> ContrastiveSet:
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(records + 3, 3, 20)).astype(np.float32)
-    text = rng.normal(size=(7, 4)).astype(np.float32)
-    members = [[i % 7, (i + 1) % 7] if i % 2 else [i % 7] for i in range(records)]
-    return ContrastiveSet(inputs, np.arange(3, records + 3), TextTargets.of(text, members, 5 if draw else None))
+from tests.unit.tiny_training import Mean, data, made, model, recipe
 
 
 def test_the_loss_is_equations_two_to_four() -> None:
@@ -145,7 +116,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, memory_format: str) -
     """SIGINT in the middle: a checkpoint; `resume` ends with the weights of a run that was never stopped."""
     asked = recipe(epochs=4, memory_format=memory_format)
     whole = model(asked)
-    train(whole, data(draw=True), asked, seed=3, folder=_made(tmp_path / "whole"), resume=False, quiet=True)
+    train(whole, data(draw=True), asked, seed=3, folder=made(tmp_path / "whole"), resume=False, quiet=True)
 
     class Interrupted(ContrastiveSet):
         batches = 0
@@ -158,7 +129,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, memory_format: str) -
 
     source = data(draw=True)
     stopped = Interrupted(source.inputs, source.rows, source.text)
-    folder = _made(tmp_path / "stopped")
+    folder = made(tmp_path / "stopped")
     with pytest.raises(StoppedError, match="stopped at step"):
         train(model(asked), stopped, asked, seed=3, folder=folder, resume=False, quiet=True)
     resumed = model(asked, seed=99)
@@ -172,7 +143,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, memory_format: str) -
 def test_a_checkpoint_cut_short_is_not_read(tmp_path: Path) -> None:
     asked = recipe(epochs=4)
     whole = model(asked)
-    train(whole, data(), asked, seed=3, folder=_made(tmp_path / "whole"), resume=False, quiet=True)
+    train(whole, data(), asked, seed=3, folder=made(tmp_path / "whole"), resume=False, quiet=True)
     checkpoints = sorted((tmp_path / "whole" / "checkpoints").iterdir(), key=lambda p: int(p.name.split("-")[1]))
     for name in ("complete", "model.safetensors"):
         (checkpoints[-1] / name).unlink()
@@ -208,10 +179,18 @@ def test_resuming_from_the_last_checkpoint_gives_the_same_weights(tmp_path: Path
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_nothing_whole_to_resume_from_is_said(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints" / "checkpoint-5").mkdir(parents=True)
-    with pytest.raises(EcgbenchError, match="no whole checkpoint"):
-        train(model(recipe()), data(), recipe(), seed=0, folder=tmp_path, resume=True, quiet=True)
+def test_where_no_checkpoint_is_whole_yet_a_resumed_run_starts_anew(tmp_path: Path) -> None:
+    """Killed before its first checkpoint, or while that was written: the weights of a run that was never stopped."""
+    asked = recipe(epochs=1)
+    whole = model(asked)
+    train(whole, data(), asked, seed=0, folder=made(tmp_path / "whole"), resume=False, quiet=True)
+    (tmp_path / "killed" / "checkpoints" / "checkpoint-5").mkdir(parents=True)
+    (tmp_path / "killed" / "log.jsonl").write_text('{"step": 3, "loss": 1.0}\n')
+    resumed = model(asked)
+    train(resumed, data(), asked, seed=0, folder=tmp_path / "killed", resume=True, quiet=True)
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
+    assert steps == [5, 5]  # the last is the Trainer's summary
 
 
 def test_the_temperature_can_come_back_from_its_floor(tmp_path: Path) -> None:
@@ -234,8 +213,3 @@ def test_a_constant_rate_is_warmed_up(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
     assert rates[0] < rates[1] <= rates[-1] == pytest.approx(asked.learning_rate)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

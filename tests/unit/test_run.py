@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def test_a_run_leaves_all_that_the_design_names(done: tuple[Path, Result]) -> No
         "model.safetensors",
         "recipe.yaml",
         "log.jsonl",
+        "report.html",
+        *(["tensorboard"] if importlib.util.find_spec("tensorboard") else []),
     }
     assert {p.stem for p in (folder / "scores").glob("*.npz")} == set(TASKS) == set(result.tasks)
     for reference in ("majority", "untrained"):
@@ -122,7 +125,7 @@ def test_a_run_that_diverges_leaves_a_failed_result(
 ) -> None:
     from ecgbench.contrastive.model import ContrastiveModel
 
-    def nan(self, ecg, text):
+    def nan(self, ecg, text, sentences, findings):
         return {"loss": self.embed_ecg(ecg).sum() * float("nan")}
 
     monkeypatch.setattr(ContrastiveModel, "forward", nan)
@@ -131,7 +134,7 @@ def test_a_run_that_diverges_leaves_a_failed_result(
     (folder,) = tmp_path.iterdir()
     result = read_result(folder / "result.json")
     assert result.status == "failed" and "diverged" in str(result.reason) and not result.tasks
-    assert not (folder / "scores").exists()
+    assert not (folder / "scores").exists() and not (folder / "checkpoints").exists()
 
 
 def test_whatever_breaks_leaves_a_result_and_the_whole_story(
@@ -197,9 +200,3 @@ def test_a_wrong_request_ends_before_anything_is_made(
     with pytest.raises(EcgbenchError, match=message):
         run(out=tmp_path, **{**ASKED, **change})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_several_processes_are_refused(overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(EcgbenchError, match="trains in one process"):
-        run(out=tmp_path, **ASKED)
