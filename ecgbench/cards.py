@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import hash_of
+from ecgbench.yaml_files import read_yaml
 
 Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 Language = Literal["ja", "en"]
@@ -85,9 +85,11 @@ class Weights(Frozen):
 class EncoderCard(Card):
     """recording -> vector. `entry_point` is `module:attribute` or `file.py:attribute` beside the card; it is called
     with `leads=`, `samples=`, `rate=` and `params`, and returns a `torch.nn.Module`. `verified` is false until published
-    `weights` were loaded from their true file."""
+    `weights` were loaded from their true file. `pretrained_on` says in a few words on which data they were made; boards show
+    it."""
 
     KIND: ClassVar[str] = "encoder"
+    DESCRIPTIVE: ClassVar[frozenset[str]] = Card.DESCRIPTIVE | {"pretrained_on"}
 
     entry_point: str = Field(pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$")
     params: dict[str, Any] = {}
@@ -95,11 +97,14 @@ class EncoderCard(Card):
     input: InputContract
     weights: Weights | None = None
     verified: bool | None = None
+    pretrained_on: str | None = None
     licence: str | None
     reference: str | None
 
     @model_validator(mode="after")
     def _sound(self) -> EncoderCard:
+        if self.pretrained_on is not None and self.weights is None:
+            raise ValueError("pretrained_on belongs to published weights: name them in `weights`, or leave it out")
         if self.verified is not None and self.weights is None:
             raise ValueError("verified belongs to published weights: name them in `weights`, or leave it out")
         if self.verified and self.weights and self.weights.sha256 is None:
@@ -141,7 +146,7 @@ class TextCard(Card):
     layer: Literal["last"] | StrictInt | None = None
     normalise: bool = False
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    max_tokens: StrictInt | None = None
+    max_tokens: StrictInt | None = Field(default=None, gt=0)
     prefix: str = ""
     params: dict[str, Any] = {}
     languages: tuple[str, ...] | None
@@ -301,8 +306,10 @@ class PromptSet(Card):
     names stand, and what joins the names.
 
     `states: members` asks for a zero-shot class by the sentences of the findings that map to it, in place of its own name;
-    a finding is asked for by itself. `combine` makes one score of a class's sentences: `mean` is the cosine to their
-    mean direction in the common space (CLIP's prompt ensembles), `max` the highest of their cosines.
+    a finding is asked for by itself. `states: descriptors` puts what is seen of the finding or class, from the table
+    `descriptors` beside the card, where `{descriptor}` stands; its name (`{findings}`) may be left out. `combine` makes one
+    score of a class's sentences: `mean` is the cosine to their mean direction in the common space (CLIP's prompt
+    ensembles), `max` the highest of their cosines.
     """
 
     KIND: ClassVar[str] = "prompt set"
@@ -311,7 +318,8 @@ class PromptSet(Card):
     changelog: tuple[str, ...] = ()
     templates: dict[Language, tuple[str, ...]]
     joiners: dict[Language, str]
-    states: Literal["name", "members"] = "name"
+    states: Literal["name", "members", "descriptors"] = "name"
+    descriptors: str | None = Field(default=None, pattern=r"^[^/\\]+\.csv$", description="a table in tasks/prompts/")
     combine: Combine = "mean"
 
     @field_validator("templates", mode="before")
@@ -324,16 +332,25 @@ class PromptSet(Card):
 
     @model_validator(mode="after")
     def _sound(self) -> PromptSet:
+        if (self.states == "descriptors") != (self.descriptors is not None):
+            raise ValueError("states: descriptors needs a table (descriptors: FILE.csv), and no other set has one")
+        needed, other = ("{descriptor}", "{findings}") if self.descriptors else ("{findings}", "{descriptor}")
+        others = 1 if self.descriptors else 0
         for language, templates in self.templates.items():
-            if not templates or any(template.count("{findings}") != 1 for template in templates):
-                raise ValueError(
-                    f"each template in {language} must hold {{findings}} exactly once, and there must be one"
-                )
+            if not templates or any(said.count(needed) != 1 or said.count(other) > others for said in templates):
+                raise ValueError(f"each template in {language} must hold {needed} exactly once, and there must be one")
             if len(set(templates)) != len(templates):
                 raise ValueError(f"a template in {language} stands there twice")
         if set(self.templates) != set(self.joiners):
             raise ValueError("templates and joiners must name the same languages")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """A set without descriptors is what it was before sets could have them."""
+        fields = super().identity()
+        if self.descriptors is None:
+            del fields["descriptors"]
+        return fields
 
 
 def problems_of(error: ValidationError) -> str:
@@ -341,53 +358,6 @@ def problems_of(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc']) or 'card'}: {item['msg']}" for item in error.errors()
     )
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping, read by the safe loader; a key that stands twice is an error."""
-    try:
-        loader = _LOADER(path.read_text(encoding="utf-8"))
-        try:
-            tree = loader.get_single_node()
-            twice = _doubled_key(tree)
-            data = None if tree is None or twice else loader.construct_document(tree)
-        finally:
-            loader.dispose()
-    except OSError as error:
-        raise EcgbenchError(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that is none
-        detail = " ".join(str(error).split())
-        raise EcgbenchError(f"{path} is not readable as YAML: {detail}") from None
-    if twice:
-        line = twice.start_mark.line + 1
-        raise EcgbenchError(f"{path}, line {line}: the key '{twice.value}' stands there a second time: keep one.")
-    if not isinstance(data, dict):
-        raise EcgbenchError(f"{path} holds no card: a YAML mapping is expected at the top level.")
-    return data
-
-
-def _doubled_key(tree: yaml.Node | None) -> yaml.ScalarNode | None:
-    """The first key that stands twice in one mapping (YAML forbids it, the loader would silently keep the last)."""
-    waiting, visited = [tree], set()
-    while waiting:
-        node = waiting.pop()
-        if node in visited or not isinstance(node, yaml.CollectionNode):
-            continue
-        visited.add(node)  # an alias may lead back to where it stands
-        if isinstance(node, yaml.SequenceNode):
-            waiting += reversed(node.value)
-            continue
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    return key
-                seen.add((key.tag, key.value))
-        waiting += [value for _, value in reversed(node.value)]
-    return None
 
 
 def read_card(kind: type[C], path: Path) -> C:

@@ -17,7 +17,8 @@ from ecgbench.cards import C, Card, DatasetCard, EncoderCard, PromptSet, TaskCar
 from ecgbench.csv_table import read_table
 from ecgbench.encoders.plugins import BrokenPlugin, packaged_cards, registered_cards
 from ecgbench.errors import EcgbenchError, near_names, unknown_name
-from ecgbench.text.variation import parse_variation, varied
+from ecgbench.text.variation import varied
+from ecgbench.variations import parse_variation
 
 FOLDERS: dict[type[Card], str] = {
     EncoderCard: "registry/encoders",
@@ -85,7 +86,7 @@ def load_card(kind: type[C], name: str) -> C:
         if kind is EncoderCard:
             return _named_encoder(name, paths)  # type: ignore[return-value]
         if kind is TextCard and "+" in name:
-            own, settings = parse_variation(name)
+            own, settings = parse_variation("--text", name)
             return varied(load_card(TextCard, own), settings)  # type: ignore[return-value]
         raise unknown_name(kind.KIND, name, paths)
     return _completed(read_card(kind, paths[name]))

@@ -78,21 +78,22 @@ def recipe_faults(name: str) -> Faults:
     from ecgbench.cards import PromptSet
     from ecgbench.catalogue import load_card
     from ecgbench.recipe import load_recipe_file
-    from ecgbench.text.prompts import prompt_of
+    from ecgbench.text.prompts import check_one_sentence
 
     faults = Faults()
     file: RecipeFile | None = faults.attempt(load_recipe_file, name)
     recipe = faults.attempt(file.resolve) if file else None
     prompt_set: PromptSet | None = faults.attempt(load_card, PromptSet, recipe.prompt_set) if recipe else None
     if recipe and prompt_set:
-        faults.attempt(prompt_of, prompt_set, recipe.language, [name])
+        faults.attempt(check_one_sentence, prompt_set, recipe.language)
     return faults
 
 
 def card_faults(card: Card) -> Faults:
     """What is wrong with what a readable card names."""
-    from ecgbench.cards import DatasetCard, EncoderCard, TaskCard
+    from ecgbench.cards import DatasetCard, EncoderCard, PromptSet, TaskCard
     from ecgbench.entry_points import source_hash
+    from ecgbench.text.descriptors import descriptors_of
 
     if isinstance(card, TaskCard):
         return task_faults(card)
@@ -101,6 +102,8 @@ def card_faults(card: Card) -> Faults:
     faults = Faults()
     if isinstance(card, EncoderCard):
         faults.attempt(source_hash, card, card.entry_point)
+    if isinstance(card, PromptSet) and card.descriptors:
+        faults.attempt(descriptors_of, card)
     return faults
 
 
@@ -109,13 +112,15 @@ def card_lines(only: set[str]) -> list[Line]:
     from ecgbench.cards import TextCard
     from ecgbench.catalogue import FOLDERS, all_cards
     from ecgbench.recipe import recipe_paths
+    from ecgbench.text.weights import COMMIT
 
     def fault_lines(kind: str, name: str, faults: list[str]) -> list[Line]:
         return [(kind, name, "FAULT", fault) for fault in faults] or [(kind, name, "ok", "")]
 
     def lines_of(card: Card) -> list[Line]:
-        if isinstance(card, TextCard) and card.revision == "main":
-            return [(card.KIND, card.name, "warning", "revision: main is not pinned, the weights behind it may change")]
+        if isinstance(card, TextCard) and card.kind == "huggingface" and not COMMIT.fullmatch(str(card.revision)):
+            what = f"revision: {card.revision} is not pinned, the weights behind it may change"
+            return [(card.KIND, card.name, "warning", what)]
         return fault_lines(card.KIND, card.name, card_faults(card))
 
     lines: list[Line] = []

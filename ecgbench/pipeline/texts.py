@@ -13,6 +13,7 @@ from ecgbench.catalogue import load_card
 from ecgbench.ecg.store import Store
 from ecgbench.files import hash_of
 from ecgbench.findings import LabelBank
+from ecgbench.pipeline.reports import reads_reports, refuse_long, report_prompts
 from ecgbench.pipeline.request import Request
 from ecgbench.text.embed import check_available, embed_prompts
 from ecgbench.text.geometry import FittedGeometry, fit
@@ -30,12 +31,14 @@ class ClassTexts:
 @dataclass(frozen=True)
 class Texts:
     """`vectors` (n, dim): every sentence once. `training`: for each training row, the sentences it may be paired with.
-    `classes`: for each task, how its classes are asked for. `class_hashes`: over what decides the scores of that, the
-    sentences and, where a class has several, what is stated and how they are put together. `identity` is the tower's;
-    `hash` covers all sentences."""
+    `labels`: the sentence of each finding of the label table, where the recipe chooses an epoch by them. `classes`: for each
+    task, how its classes are asked for. `class_hashes`: over what decides the scores of that, the sentences and, where a
+    class has several, what is stated and how they are put together. `identity` is the tower's; `hash` covers all
+    sentences."""
 
     vectors: np.ndarray
     training: list[list[int]]
+    labels: list[int]
     classes: dict[str, ClassTexts]
     class_hashes: dict[str, str]
     identity: dict[str, Any]
@@ -46,17 +49,18 @@ class Texts:
 def check_text(request: Request, bank: LabelBank, store_is_built: bool) -> None:
     """EcgbenchError within seconds where the tower's sentences can be had from nowhere.
 
-    Which joined sentences a run needs is known once the store is there; before that, and without a pack, the weights must
-    be at hand.
+    Which joined sentences or reports a run needs is known once the store is there; before that, and without a pack, the
+    weights must be at hand.
     """
-    asked = [
+    needed = [
         prompt for task in _asking_by_prompt(request) for said in asked_prompts(request, task, bank) for prompt in said
     ]
-    needed = [*label_prompts(request.prompt_set, bank, request.recipe.language), *asked]
-    if request.recipe.prompt == "joined" and request.text_pack is None and not store_is_built:
-        check_available(request.text, request.text_path)
+    if request.recipe.chooses or not reads_reports(request.recipe):
+        needed = [*label_prompts(request.prompt_set, bank, request.recipe.language), *needed]
+    if request.recipe.prompt in ("joined", "report") and request.text_pack is None and not store_is_built:
+        check_available(request.text, request.text_path, device=request.text_device)
         return
-    check_available(request.text, request.text_path, request.text_pack, needed)
+    check_available(request.text, request.text_path, request.text_pack, needed, device=request.text_device)
 
 
 def embed_texts(
@@ -76,6 +80,9 @@ def embed_texts(
 
     if request.recipe.objective == "supervised":
         training: list[list[int]] = []
+    elif request.recipe.prompt == "report":
+        refuse_long(request, store, rows)
+        training = [[place(prompt)] for prompt in report_prompts(store, rows)]
     elif request.recipe.prompt == "joined":
         language = request.recipe.language
         training = [[place(joined_prompt(request.prompt_set, bank, language, findings[row]))] for row in rows]
@@ -89,12 +96,16 @@ def embed_texts(
         task: ClassTexts([[place(prompt) for prompt in said] for said in each], sets[task].combine)
         for task, each in asked.items()
     }
+    labels: list[int] = []
+    if request.recipe.chooses:
+        labels = [place(prompt) for prompt in label_prompts(request.prompt_set, bank, request.recipe.language)]
     prompts = list(sentences)
     embedded = embed_prompts(
         request.text,
         prompts,
         text_path=request.text_path,
         pack=request.text_pack,
+        device=request.text_device,
         threads=request.recipe.threads,
         progress=progress,
     )
@@ -104,8 +115,9 @@ def embed_texts(
     return Texts(
         vectors=geometry.apply(embedded.vectors),
         training=training,
+        labels=labels,
         classes=classes,
-        class_hashes={task: hash_of(_decisive(sets[task], each)) for task, each in asked.items()},
+        class_hashes={task: hash_of(decisive(sets[task], each)) for task, each in asked.items()},
         identity=embedded.identity,
         hash=hash_of([[prompt.text for prompt in prompts], training]),
         geometry=geometry,
@@ -129,7 +141,7 @@ def _set_of(request: Request, task: TaskCard) -> PromptSet:
     return request.prompt_set if shared else load_card(PromptSet, task.prompt_set)
 
 
-def _decisive(prompt_set: PromptSet, asked: list[list[Prompt]]) -> Any:
+def decisive(prompt_set: PromptSet, asked: list[list[Prompt]]) -> Any:
     """What decides the scores besides the tower. Where every class has one sentence nothing is put together, so that two
     prompt sets with the same sentences ask the same."""
     texts = [[prompt.text for prompt in said] for said in asked]

@@ -1,12 +1,13 @@
-"""Towers of the Hugging Face hub: tokenizer and model from a folder, the last hidden layer, pooled to one
-vector.
+"""Towers of the Hugging Face hub: tokens through a language model, one of its hidden states pooled to one vector.
 
-Nothing is downloaded here and no code of a repository is run; `weights.fetch` has found the folder before.
+`loading` has put the model where it fits; `batches` finds how many prompts fit beside it.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,12 @@ import numpy as np
 from ecgbench.cards import TextCard
 from ecgbench.errors import EcgbenchError
 from ecgbench.quiet import quiet
+from ecgbench.text.batches import budget, run_batches
+from ecgbench.text.loading import load_model, load_tokenizer, make_plan
+from ecgbench.text.memory import room_now
+from ecgbench.text.pooling import Side, pad, pool, positions
 from ecgbench.text.prompts import Prompt
+from ecgbench.text.tokenizer_checks import tokenizer_warnings
 from ecgbench.text.tower import refuse_unknown_params, texts_of
 from ecgbench.text.weights import fetch
 
@@ -25,53 +31,78 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger("ecgbench.text")
-# Tokens of a batch, padding counted: a few hundred MB of activations for a model of 8 billion parameters.
-BATCH_TOKENS = 4096
 
 
 class HuggingFaceTower:
-    """A frozen language model. `dim` is the model's real width; on the accelerator where torch finds one.
-    Card `params`: `tokenizer`, arguments for the tokenizer that its own files do not state."""
+    """A frozen language model. `dim` is the model's real width; `device` where it is run (`devices.DEVICES`). Card `params`:
+    `tokenizer`, arguments for the tokenizer that its own files do not state.
 
-    def __init__(self, card: TextCard, *, text_path: Path | None = None, threads: int | None = None) -> None:
-        import torch
+    `padding` is the side on which shorter prompts of a batch are filled up; vectors are the same for both. What a vector
+    owes to its neighbours in the batch, and to the batch's size, is rounding: under 1e-5 in float32.
+    """
 
+    def __init__(
+        self,
+        card: TextCard,
+        *,
+        text_path: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        padding: Side = "right",
+    ) -> None:
         refuse_unknown_params(card, {"tokenizer"})
         folder = fetch(card, text_path)
         self.card = card
-        self._threads = threads
-        self._tokenizer = _load_tokenizer(card, folder)
-        self._model = _load_model(card, folder)
+        self._threads, self._padding = threads, padding
+        self._plan = make_plan(card, folder, device)
+        self._tokenizer = load_tokenizer(card, folder)
+        self._end = _end_of_sequence(card, self._tokenizer)
+        loaded = load_model(card, folder, self._plan)
+        self._model, self._device = loaded.model, loaded.device
+        if loaded.offload is not None:
+            weakref.finalize(self, shutil.rmtree, loaded.offload, ignore_errors=True)
         self.dim = int(self._model.config.hidden_size)
         if self.dim != card.dim:
             _other_width(card, text_path, self.dim)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model.to(self._device)
+        self._first_position, self._limit = _position_range(card, self._model)
+        self._batch_tokens = self._first_budget()
 
     def embed(self, prompts: Sequence[Prompt]) -> np.ndarray:
-        """(n, dim) float32. Prompts of like length share a batch, padded on the right; what a vector owes to
-        its neighbours is rounding (under 1e-5 in float32). A prompt longer than the card's `max_tokens` is
-        refused, not cut."""
+        """(n, dim) float32. Prompts of like length share a batch, as large as memory allows. A prompt longer than the card's
+        `max_tokens`, or than the model has positions, is refused, not cut."""
         import torch
 
         ids = self._tokens(texts_of(self.card, prompts))
         vectors = np.empty((len(ids), self.dim), np.float32)
-        with _threads(self._threads), torch.inference_mode():
-            for rows in _batches([len(row) for row in ids]):
-                vectors[rows] = self._embed_batch([ids[row] for row in rows])
+
+        def work(rows: list[int]) -> None:
+            vectors[rows] = self._embed_batch([ids[row] for row in rows])
+
+        if ids:
+            with _threads(self._threads), torch.inference_mode():
+                lengths = [len(row) for row in ids]
+                self._batch_tokens = run_batches(self.card.name, lengths, self._batch_tokens, work)
         return vectors
+
+    def token_warnings(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What its tokenizer does not know, or makes the same of different prompts, a sentence each."""
+        return tokenizer_warnings(self._tokenizer, prompts, self.card.prefix)
+
+    def _first_budget(self) -> int:
+        return budget(room_now().least(self._plan.places.values()), self._plan.need.per_token)
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included, neither padded nor cut."""
         if not texts:
             return []
         with quiet():
-            ids = self._tokenizer(texts, padding=False, truncation=False)["input_ids"]
-        limit = self.card.max_tokens or 0
+            ids: list[list[int]] = self._tokenizer(texts, padding=False, truncation=False)["input_ids"]
+        if self._end is not None:
+            ids = [row if row[-1:] == [self._end] else [*row, self._end] for row in ids]
         for text, row in zip(texts, ids, strict=True):
-            if not 0 < len(row) <= limit:
+            if not 0 < len(row) <= self._limit:
                 raise EcgbenchError(
-                    f"text tower {self.card.name} reads 1 to {limit} tokens, but the prompt "
+                    f"text tower {self.card.name} reads 1 to {self._limit} tokens, but the prompt "
                     f"'{text[:60]}' has {len(row)}: shorten it, or state single "
                     "findings (prompt: one or mean)."
                 )
@@ -81,90 +112,64 @@ class HuggingFaceTower:
         """(n, dim) float32 of one padded batch."""
         import torch
 
-        lengths = torch.tensor([len(row) for row in ids])
-        padded = torch.full((len(ids), int(lengths.max())), self._padding_id())
-        for row, tokens in enumerate(ids):
-            padded[row, : len(tokens)] = torch.tensor(tokens)
-        mask = torch.lt(torch.arange(padded.shape[1])[None, :], lengths[:, None])
-        hidden = self._model(
-            input_ids=padded.to(self._device), attention_mask=mask.long().to(self._device)
-        ).last_hidden_state
-        return pool(hidden, mask.to(self._device), str(self.card.pooling)).cpu().numpy()
+        padded, mask = pad(ids, self._padding_id(), self._padding)
+        vectors = pool(self._hidden(padded, mask), mask.to(self._device), str(self.card.pooling))
+        if self.card.normalise:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return vectors.cpu().numpy()
+
+    def _hidden(self, padded: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(n, tokens, dim), the wanted hidden state of token ids (n, tokens)."""
+        asked: dict[str, Any] = {
+            "input_ids": padded.to(self._device), "attention_mask": mask.long().to(self._device)
+        }  # fmt: skip
+        if self._padding == "left":  # on the right every model counts right by itself
+            asked["position_ids"] = (positions(mask) + self._first_position).to(self._device)
+        state = self._plan.hidden_state
+        if state is not None:  # only this one is kept where transformers can tell them apart, else all
+            asked["output_hidden_states"] = [state]
+        try:
+            output = self._model(**asked)
+        except NotImplementedError as error:  # torch's, for a part that accelerate's hooks do not see (DeBERTa's)
+            if self._plan.chosen not in ("spread", "disk"):
+                raise
+            raise EcgbenchError(
+                f"text tower {self.card.name}: a part of this model works in one memory alone ({error}): type "
+                "--text-device cpu or cuda."
+            ) from error
+        hidden: torch.Tensor = output.last_hidden_state if state is None else output.hidden_states[state]
+        return hidden.to(self._device)
 
     def _padding_id(self) -> int:
-        """Any id would do, since padding is masked; Llama's tokenizer has none of its own."""
+        """Any id would do, since padding is masked, but that BERT's relatives count positions by it; Llama's tokenizer has
+        none of its own."""
         for token in (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id):
             if token is not None:
                 return int(token)
         return 0
 
 
-def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """(n, tokens, dim) -> (n, dim) float32. `mask` (n, tokens) is true for real tokens, which stand first.
-    `mean` is over the real tokens, special ones included; `last_token` is the last real one; `cls` the
-    first."""
-    import torch
-
-    hidden = hidden.float()
-    if pooling == "cls":
-        return hidden[:, 0]
-    if pooling == "last_token":
-        return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1]
-    if pooling == "mean":
-        kept = mask[:, :, None].to(hidden.dtype)
-        return (hidden * kept).sum(dim=1) / kept.sum(dim=1)
-    raise ValueError(f"pooling {pooling}")
+def _end_of_sequence(card: TextCard, tokenizer: Any) -> int | None:
+    """The id that every prompt must end in, None where the pooling does not ask for one."""
+    if card.pooling != "eos":
+        return None
+    if tokenizer.eos_token_id is None:
+        raise EcgbenchError(
+            f"text tower {card.name}: its tokenizer has no end-of-sequence token for pooling eos: write "
+            f"{card.name.split('+')[0]}+pooling=last_token (the last token whatever it is), mean or cls."
+        )
+    return int(tokenizer.eos_token_id)
 
 
-def _batches(lengths: list[int]) -> Iterator[list[int]]:
-    """Row numbers in batches of like length, each of at most BATCH_TOKENS tokens with its padding."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
-        if batch and (len(batch) + 1) * lengths[row] > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def _load_tokenizer(card: TextCard, folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    extra = card.params.get("tokenizer", {})
-    try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
-    except Exception as error:  # tokenizers raises bare Exception for a damaged file
-        raise _not_loaded(card, folder, "tokenizer", error) from error
-
-
-def _load_model(card: TextCard, folder: Path) -> Any:
-    """The bare model in the card's dtype, every weight of it read from the folder."""
-    import torch
-    from transformers import AutoModel
-
-    options = {"local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
-    try:
-        with quiet():
-            model, info = AutoModel.from_pretrained(str(folder), dtype=getattr(torch, card.dtype), **options)
-    except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
-        raise _not_loaded(card, folder, "model", error) from error
-    # What a folder lacks, transformers fills with random numbers. Only BERT's pooler is not used here.
-    lacking = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
-    lacking += sorted(str(item[0]) for item in info["mismatched_keys"])
-    if lacking or info["error_msgs"]:
-        what = f"{len(lacking)} weights are not in its files, {lacking[0]} first" if lacking else info["error_msgs"][0]
-        raise _not_loaded(card, folder, "model", ValueError(what))
-    return model.eval().requires_grad_(False)
-
-
-def _not_loaded(card: TextCard, folder: Path, what: str, error: Exception) -> EcgbenchError:
-    detail = " ".join(str(error).split())[:300] or type(error).__name__
-    return EcgbenchError(
-        f"text tower {card.name}: the {what} in {folder} cannot be loaded ({detail}): "
-        f"fetch {card.hub_id} again, or name another folder with --text-path."
-    )
+def _position_range(card: TextCard, model: Any) -> tuple[int, int]:
+    """The position of a prompt's first token, and how many tokens it may have. A table of positions that keeps a row for
+    padding (XLM-R's) counts from the row after it."""
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding_row = getattr(table, "padding_idx", None)
+    first = 0 if padding_row is None else int(padding_row) + 1
+    has = getattr(model.config, "max_position_embeddings", None)
+    most = int(card.max_tokens or 0)
+    return first, most if has is None else min(most, int(has) - first)
 
 
 def _other_width(card: TextCard, text_path: Path | None, dim: int) -> None:

@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 
 from ecgbench.cards import PromptSet, TextCard
+from ecgbench.catalogue import load_card
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import canonical_json
 from ecgbench.text.cache import prompt_key, tower_identity
 from ecgbench.text.prompts import Prompt
 from ecgbench.text.vectorfile import VectorFileError, read_vectors, write_vectors
+from ecgbench.text.weights import COMMIT
 
 FORMAT = 1
+LONGEST_SHOWN = 120
+"""Characters of a prompt in a message: a report may have thousands."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,30 @@ class Pack:
         """prompt key -> (dim,) float32 for every prompt; EcgbenchError naming the first that is not in the
         pack."""
         row = {text: i for i, text in enumerate(self.texts)}
-        lacking = list(dict.fromkeys(prompt.text for prompt in prompts if prompt.text not in row))
+        lacking = [prompt for prompt in prompts if prompt.text not in row]
         if lacking:
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             raise EcgbenchError(
-                f"the embedding pack {self.path} lacks the prompt '{lacking[0]}'{more}: it holds "
-                f"{self._contents()}; ask for a pack that covers this language, prompt set and data, or use "
-                "a recipe whose prompts are single findings (prompt: one or mean)."
+                f"the embedding pack {self.path} lacks the prompt {named(lacking)}: it holds "
+                f"{self.contents()}; ask for a pack that covers this language, prompt set and data (`ecgbench text export "
+                "--for STORE` makes one), or use a recipe whose prompts are single findings (prompt: one or mean)."
             )
         return {prompt_key(self.card, prompt): self.vectors[row[prompt.text]] for prompt in prompts}
 
-    def _contents(self) -> str:
+    def contents(self) -> str:
+        """What it holds, in a few words."""
         sets = ", ".join(f"{item['name']} {item['version']}" for item in self.about["prompt_sets"])
         languages = ", ".join(self.about["languages"])
-        return f"{len(self.texts)} prompts of {sets or 'no named prompt set'} in {languages}"
+        data_hash = self.about.get("data_hash")
+        joined = f", those of the records of data {data_hash[:12]} among them" if data_hash else ""
+        return f"{len(self.texts)} prompts of {sets or 'no named prompt set'} in {languages}{joined}"
+
+
+def named(prompts: Sequence[Prompt]) -> str:
+    """The first of several prompts, shortened where it is long, and how many distinct ones follow."""
+    texts = list(dict.fromkeys(prompt.text for prompt in prompts))
+    more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
+    first = texts[0] if len(texts[0]) <= LONGEST_SHOWN else texts[0][:LONGEST_SHOWN] + "…"
+    return f"'{first}'{more}"
 
 
 def write_pack(
@@ -70,7 +84,7 @@ def write_pack(
     """Write the vectors (n, dim) of prompts, as `embed_prompts` gave them with their `identity`, to a pack.
     Equal prompts are written once. `data_hash` names the store whose joined prompts the pack covers, where it
     covers one."""
-    _refuse_controls(card)
+    refuse_controls(card)
     if len(prompts) != len(vectors):
         raise ValueError(f"{len(prompts)} prompts, {len(vectors)} vectors")
     first = {prompt.text: i for i, prompt in reversed(list(enumerate(prompts)))}
@@ -92,14 +106,36 @@ def read_pack(path: Path, card: TextCard) -> Pack:
     """Read a pack and check that it was made by the tower of `card`, with the settings of `card`.
     EcgbenchError where the file is absent, damaged, or of another tower or settings, naming the field that
     differs."""
-    _refuse_controls(card)
+    refuse_controls(card)
+    return _fitting(path, card, *_sound(path))
+
+
+def read_any_pack(path: Path) -> Pack:
+    """As `read_pack`, of whichever tower the pack is of; EcgbenchError where there is no card of it."""
+    about, vectors = _sound(path)
+    try:
+        card = load_card(TextCard, about["tower"])
+    except EcgbenchError as error:
+        raise EcgbenchError(f"the embedding pack {path} is of a text tower that cannot be had here: {error}") from None
+    return _fitting(path, card, about, vectors)
+
+
+def _sound(path: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """What a pack says of itself, and its vectors (n, dim)."""
     try:
         about, vectors = read_vectors(path)
         _check_form(about, vectors.shape)
     except OSError as error:
-        raise EcgbenchError(f"--text-pack {path} cannot be read: {error.strerror or error}.") from None
+        raise EcgbenchError(f"the embedding pack {path} cannot be read: {error.strerror or error}.") from None
     except VectorFileError as error:
-        raise EcgbenchError(f"--text-pack {path} is not a sound embedding pack: {error}; fetch it again.") from None
+        raise EcgbenchError(f"{path} is not a sound embedding pack: {error}; fetch it again.") from None
+    if not np.isfinite(vectors).all():
+        raise EcgbenchError(f"the embedding pack {path} holds vectors that are not finite: make it again.")
+    return about, vectors
+
+
+def _fitting(path: Path, card: TextCard, about: dict[str, Any], vectors: np.ndarray) -> Pack:
+    """The pack, where it was made by the tower of `card` with its settings."""
     identity = about["identity"]
     # Only a model that the maker gave by --text-path may be of another width than the card's.
     own_model = identity["weights"].startswith("files:")
@@ -114,9 +150,21 @@ def read_pack(path: Path, card: TextCard) -> Pack:
                 f"{card.name} has {field} {_shown(wanted, field)}: use a pack of this tower, or the card "
                 "that the pack was made with."
             )
-    if not np.isfinite(vectors).all():
-        raise EcgbenchError(f"the embedding pack {path} holds vectors that are not finite: make it again.")
+    _refuse_strange_weights(path, card, identity["weights"])
     return Pack(path, card, identity["weights"], tuple(about["prompts"]), vectors, about)
+
+
+def _refuse_strange_weights(path: Path, card: TextCard, weights: str) -> None:
+    """EcgbenchError where a pack of a hub model names weights that are neither files of the maker's own nor of that model."""
+    pinned = card.revision if COMMIT.fullmatch(card.revision or "") else None
+    hub_id, _, commit = weights.rpartition("@")
+    if card.kind != "huggingface" or weights.startswith("files:"):
+        return
+    if hub_id != card.hub_id or pinned not in (None, commit):
+        raise EcgbenchError(
+            f"the embedding pack {path} names the weights {weights}, but text tower {card.name} is "
+            f"{card.hub_id}@{card.revision}: use a pack that was made with that model."
+        )
 
 
 def _shown(identity: dict[str, Any], field: str) -> str:
@@ -137,6 +185,8 @@ def _check_form(about: dict[str, Any], shape: tuple[int, ...]) -> None:
         raise VectorFileError("it does not list its prompts")
     if len(prompts) != rows or len(set(prompts)) != rows:
         raise VectorFileError(f"it lists {len(set(prompts))} distinct prompts for {rows} vectors")
+    if not isinstance(about.get("tower"), str) or not isinstance(about.get("data_hash"), str | None):
+        raise VectorFileError("it does not name its tower, or names its data in another way")
     sets, languages = about.get("prompt_sets"), about.get("languages")
     if not isinstance(languages, list) or not all(isinstance(item, str) for item in languages):
         raise VectorFileError("it does not list its languages")
@@ -146,6 +196,7 @@ def _check_form(about: dict[str, Any], shape: tuple[int, ...]) -> None:
         raise VectorFileError("it does not list its prompt sets")
 
 
-def _refuse_controls(card: TextCard) -> None:
+def refuse_controls(card: TextCard) -> None:
+    """EcgbenchError for a tower that needs no packs."""
     if card.kind in ("char-ngram", "random"):
         raise EcgbenchError(f"text tower {card.name} is computed in an instant: it has no embedding packs.")

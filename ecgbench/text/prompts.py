@@ -6,12 +6,14 @@ S3 Pattern"), so that the parts cannot be read back from the sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ecgbench.cards import Language, PromptSet, TaskCard
 from ecgbench.errors import EcgbenchError, unknown_name
 from ecgbench.findings import LabelBank
+from ecgbench.text.descriptors import descriptors_of
 
 
 @dataclass(frozen=True)
@@ -22,32 +24,49 @@ class Prompt:
     parts: tuple[str, ...]
 
 
-def prompt_of(prompt_set: PromptSet, language: str, names: Sequence[str]) -> Prompt:
+SENTENCES_APART: dict[str, str] = {"ja": "", "en": " "}
+"""What stands between the descriptors of several findings, each of which is whole sentences."""
+
+
+def prompt_of(prompt_set: PromptSet, language: str, names: Sequence[str], seen: Sequence[str] = ()) -> Prompt:
     """The sentence of a prompt set around the given names, joined in the order given. What a model is trained on is one
     sentence: EcgbenchError where the set has several."""
-    said = sentences_of(prompt_set, language, names)
-    if len(said) > 1:
+    check_one_sentence(prompt_set, language)
+    return sentences_of(prompt_set, language, names, seen)[0]
+
+
+def check_one_sentence(prompt_set: PromptSet, language: str) -> None:
+    """EcgbenchError where a set is not fit for training in a language."""
+    templates, _ = _templates(prompt_set, language)
+    if len(templates) > 1:
         raise EcgbenchError(
-            f"prompt set {prompt_set.name} has {len(said)} sentences in '{language}' and training takes one: write a set of "
+            f"prompt set {prompt_set.name} has {len(templates)} sentences in '{language}' and training takes one: write a set of "
             f"one sentence into the recipe (`prompt_set: paper`) and ask by the others with --prompts {prompt_set.name}."
         )
-    return said[0]
 
 
-def sentences_of(prompt_set: PromptSet, language: str, names: Sequence[str]) -> list[Prompt]:
-    """Every sentence of a prompt set around the given names, in the card's order."""
+def sentences_of(prompt_set: PromptSet, language: str, names: Sequence[str], seen: Sequence[str] = ()) -> list[Prompt]:
+    """Every sentence of a prompt set around the given names, in the card's order; `seen`: the descriptor of each, where the
+    set states descriptors."""
     if not names:
         raise EcgbenchError(f"prompt set {prompt_set.name} was given no finding: a prompt states at least one.")
+    if len(seen) != (len(names) if prompt_set.descriptors else 0):
+        raise ValueError(f"prompt set {prompt_set.name}: {len(names)} names, {len(seen)} descriptors")
     templates, joiner = _templates(prompt_set, language)
-    stated = joiner.join(names)
-    # Not str.format: a name may hold braces.
-    return [Prompt(template.replace("{findings}", stated), tuple(names)) for template in templates]
+    put = {"{findings}": joiner.join(names), "{descriptor}": SENTENCES_APART.get(language, " ").join(seen)}
+    return [Prompt(_filled(template, put), tuple(names)) for template in templates]
+
+
+def _filled(template: str, put: dict[str, str]) -> str:
+    """Neither str.format nor one replacement after another: a name may hold braces."""
+    parts = re.split(r"(\{findings\}|\{descriptor\})", template)
+    return "".join(put.get(part, part) for part in parts)
 
 
 def label_prompts(prompt_set: PromptSet, bank: LabelBank, language: str) -> list[Prompt]:
     """One prompt a finding, in label-table order."""
-    _templates(prompt_set, language)
-    return [prompt_of(prompt_set, language, [_finding_name(bank, fid, language)]) for fid in bank.ids]
+    check_one_sentence(prompt_set, language)
+    return [prompt for (prompt,) in _finding_sentences(prompt_set, bank, language)]
 
 
 def joined_prompt(prompt_set: PromptSet, bank: LabelBank, language: str, finding_ids: Iterable[str]) -> Prompt:
@@ -58,8 +77,9 @@ def joined_prompt(prompt_set: PromptSet, bank: LabelBank, language: str, finding
     unknown = sorted(finding_id for finding_id in wanted if finding_id not in bank)
     if unknown:
         raise unknown_name("finding", unknown[0], bank.ids, "ecgbench data info synth98 --json")
-    names = [_finding_name(bank, fid, language) for fid in bank.in_order(wanted)]
-    return prompt_of(prompt_set, language, names)
+    ordered = bank.in_order(wanted)
+    names = [_finding_name(bank, fid, language) for fid in ordered]
+    return prompt_of(prompt_set, language, names, _seen(prompt_set, language, ordered, bank.table))
 
 
 def class_prompts(
@@ -68,10 +88,33 @@ def class_prompts(
     """The sentences of each class of the task, in class order: around every finding of the label table for `retrieval`;
     for `zero_shot` around the class names, or around the findings that map to the class where the set states `members`."""
     _templates(prompt_set, language)
-    return [
-        [prompt for name in names for prompt in sentences_of(prompt_set, language, [name])]
-        for names in _stated_names(task, prompt_set, bank, language, mapping)
-    ]
+    if task.kind == "retrieval":
+        return _finding_sentences(prompt_set, bank, language, f"task {task.name}")
+    if prompt_set.states == "members":
+        return [
+            [prompt for name in names for prompt in sentences_of(prompt_set, language, [name])]
+            for names in _member_names(task, prompt_set, bank, language, mapping)
+        ]
+    return _sentences_by_id(prompt_set, language, class_names(task, bank, language), f"task {task.name}")
+
+
+def _finding_sentences(
+    prompt_set: PromptSet, bank: LabelBank, language: str, asked_for: str | None = None
+) -> list[list[Prompt]]:
+    names = {finding_id: _finding_name(bank, finding_id, language) for finding_id in bank.ids}
+    return _sentences_by_id(prompt_set, language, names, asked_for or bank.table)
+
+
+def _sentences_by_id(prompt_set: PromptSet, language: str, names: dict[str, str], asked_for: str) -> list[list[Prompt]]:
+    """Of each id the sentences around its name and, where the set states descriptors, what is seen of it."""
+    seen = _seen(prompt_set, language, list(names), asked_for)
+    each = [[said] for said in seen] if seen else [[] for _ in names]
+    return [sentences_of(prompt_set, language, [name], own) for name, own in zip(names.values(), each, strict=True)]
+
+
+def _seen(prompt_set: PromptSet, language: str, ids: Sequence[str], asked_for: str) -> list[str]:
+    """The descriptor of each id; none where the set states no descriptors."""
+    return descriptors_of(prompt_set).of(ids, language, asked_for) if prompt_set.descriptors else []
 
 
 def class_names(task: TaskCard, bank: LabelBank, language: str) -> dict[str, str]:
@@ -87,12 +130,10 @@ def class_names(task: TaskCard, bank: LabelBank, language: str) -> dict[str, str
     return {item.id: {str(key): name for key, name in item.names.items()}[language] for item in task.classes}
 
 
-def _stated_names(
+def _member_names(
     task: TaskCard, prompt_set: PromptSet, bank: LabelBank, language: str, mapping: str
 ) -> list[list[str]]:
-    """For each class, the names that its sentences are made around, one sentence (or one of each template) a name."""
-    if task.kind == "retrieval" or prompt_set.states == "name":
-        return [[name] for name in class_names(task, bank, language).values()]
+    """For each class the names of the findings that map to it."""
     columns: dict[str, str] = {str(key): column for key, column in task.mappings.items()}
     if mapping not in columns:
         raise EcgbenchError(f"task {task.name} has no mapping '{mapping}': choose {' or '.join(columns)}.")

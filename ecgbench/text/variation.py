@@ -11,28 +11,10 @@ from pydantic import ValidationError
 
 from ecgbench.cards import TextCard, problems_of
 from ecgbench.errors import EcgbenchError
+from ecgbench.variations import variation_name
 
 SETTINGS = ("pooling", "layer", "dtype", "max_tokens", "normalise")
 """Fields of the card that a name may set."""
-
-
-def parse_variation(name: str) -> tuple[str, dict[str, Any]]:
-    """The card's name and the settings in `NAME+field=value+…`. EcgbenchError where it is not of this form."""
-    own, *said = name.split("+")
-    settings: dict[str, Any] = {}
-    for each in said:
-        field, equals, value = each.partition("=")
-        if not equals or not value or field in settings:
-            raise EcgbenchError(f"--text {name}: after the tower's name stand +field=value, each field once.")
-        settings[field] = _value(value)
-    return own, settings
-
-
-def _value(text: str) -> Any:
-    """A whole number, true or false, else the word itself."""
-    if text in ("true", "false"):
-        return text == "true"
-    return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def varied(card: TextCard, settings: dict[str, Any]) -> TextCard:
@@ -49,9 +31,5 @@ def varied(card: TextCard, settings: dict[str, Any]) -> TextCard:
         changed = TextCard.model_validate({**card.model_dump(mode="json"), **settings})
     except ValidationError as error:
         raise EcgbenchError(f"text tower {card.name}: {problems_of(error)}") from None
-    said = "".join(
-        f"+{key}={str(getattr(changed, key)).lower()}"
-        for key in sorted(settings)
-        if getattr(changed, key) != getattr(card, key)
-    )
-    return changed.model_copy(update={"name": card.name + said, "path": card.path})
+    own = {key: getattr(changed, key) for key in settings if getattr(changed, key) != getattr(card, key)}
+    return changed.model_copy(update={"name": variation_name(card.name, own), "path": card.path})

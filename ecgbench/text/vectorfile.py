@@ -17,6 +17,8 @@ import numpy as np
 
 from ecgbench.files import atomic_path, canonical_json
 
+UNREADABLE = "its description is not readable as JSON"
+
 
 class VectorFileError(Exception):
     """The file is not whole or not of this form; the message says what is wrong, without the path."""
@@ -46,7 +48,7 @@ def read_vectors(path: Path) -> tuple[dict[str, Any], np.ndarray]:
     from safetensors import SafetensorError
 
     with _open(path) as handle:
-        about, text, checksum = _about(handle)
+        about, checksum = _about(handle)
         if list(handle.keys()) != ["embeddings"]:
             raise VectorFileError(f"it holds the tensors {sorted(handle.keys())}, not just 'embeddings'")
         try:
@@ -55,7 +57,7 @@ def read_vectors(path: Path) -> tuple[dict[str, Any], np.ndarray]:
             raise VectorFileError(_one_line(error)) from None
     if vectors.ndim != 2 or vectors.dtype != np.float32:
         raise VectorFileError(f"'embeddings' is {vectors.dtype} {vectors.shape}, not float32 (n, dim)")
-    if _checksum(text, vectors) != checksum:
+    if _checksum(_canonical(about), vectors) != checksum:
         raise VectorFileError("its checksum does not fit its content: it was damaged or changed")
     return about, vectors
 
@@ -69,20 +71,27 @@ def _open(path: Path) -> Any:
         raise VectorFileError(_one_line(error)) from None
 
 
-def _about(handle: Any) -> tuple[dict[str, Any], str, str]:
-    """`about`, its canonical text and the checksum that the file states."""
+def _about(handle: Any) -> tuple[dict[str, Any], str]:
+    """`about` and the checksum that the file states."""
     text = (handle.metadata() or {}).get("ecgbench")
     if text is None:
         raise VectorFileError("it is a safetensors file, but not one of vectors with their description")
     try:
         metadata = json.loads(text)
         about, checksum = metadata["about"], metadata["sha256"]
-        canonical = canonical_json(about)
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise VectorFileError("its description is not readable as JSON") from None
+        raise VectorFileError(UNREADABLE) from None
     if not isinstance(about, dict):
         raise VectorFileError("its description is not a JSON object")
-    return about, canonical, checksum
+    return about, checksum
+
+
+def _canonical(about: dict[str, Any]) -> str:
+    """The text of `about` that the checksum is over; a file may hold numbers that JSON has no text for."""
+    try:
+        return canonical_json(about)
+    except (ValueError, RecursionError):
+        raise VectorFileError(UNREADABLE) from None
 
 
 def _checksum(text: str, vectors: np.ndarray) -> str:

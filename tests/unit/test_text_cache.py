@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,14 @@ from ecgbench.cards import PromptSet, TextCard
 from ecgbench.catalogue import load_card
 from ecgbench.errors import EcgbenchError
 from ecgbench.findings import label_bank
+from ecgbench.text import cache as text_cache
 from ecgbench.text import embed, tower
 from ecgbench.text.cache import VectorCache, prompt_key, tower_identity
 from ecgbench.text.embed import check_available, embed_prompts
 from ecgbench.text.prompts import Prompt, label_prompts
 from ecgbench.text.tower import open_tower
 from ecgbench.text.vectorfile import VectorFileError, read_about, read_vectors, write_vectors
+from tests.unit.embedding_crowd import CHUNK, KILLS
 
 USE = load_card(TextCard, "use-multilingual")
 CHAR = load_card(TextCard, "char-ngram")
@@ -143,24 +148,111 @@ def test_a_file_of_another_tower_in_the_folder_is_not_believed(cache: Path) -> N
     assert np.array_equal(embed_prompts(CHAR, PROMPTS).vectors, expected)
 
 
-def test_several_processes_at_once(cache: Path) -> None:
-    code = (
-        "from ecgbench.cards import PromptSet, TextCard\nfrom ecgbench.catalogue import load_card\n"
-        "from ecgbench.findings import label_bank\nfrom ecgbench.text.embed import embed_prompts\n"
-        "from ecgbench.text.prompts import label_prompts\n"
-        "prompts = label_prompts(load_card(PromptSet, 'paper'), label_bank(), 'ja')\n"
-        "card = load_card(TextCard, 'random')\n"
-        "for i in range(12): embed_prompts(card, prompts[i : i + 20])\n"
-    )
-    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
-    errors = [process.communicate()[1] for process in running]
-    assert errors == [b""] * 3
-    cached = VectorCache(RANDOM, None)
-    prompts = label_prompts(load_card(PromptSet, "paper"), label_bank(), "ja")[:31]
-    found = cached.find(prompt_key(RANDOM, prompt) for prompt in prompts)
-    vectors = np.stack([found[prompt_key(RANDOM, prompt)] for prompt in prompts])
-    assert np.array_equal(vectors, open_tower(RANDOM).embed(prompts))
-    assert not list(cached.folder.glob(".*.part"))
+def crowd(what: str) -> dict[str, int]:
+    """What became of many processes at the cache of this test (`embedding_crowd`)."""
+    done = subprocess.run([sys.executable, "-m", "tests.unit.embedding_crowd", what], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, int] = json.loads(done.stdout)
+    return told
+
+
+def test_many_processes_some_of_them_killed(cache: Path) -> None:
+    """Every vector is right, and only what a killed process had embedded and not yet saved is embedded again."""
+    told = crowd("kills")
+    assert told["killed"] == KILLS
+    assert told["right"] == told["asked"] == told["held"] == told["distinct"]
+    assert told["damaged"] == 0
+    assert told["distinct"] <= told["embedded"] <= told["distinct"] + KILLS * CHUNK
+
+
+def test_nothing_is_missing_while_files_are_joined(cache: Path) -> None:
+    assert crowd("joins") == {"failed": 0, "files": 1, "held": 64}
+
+
+def test_who_waits_for_another_process_is_given_what_it_embeds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(text_cache, "LOOK_AGAIN_SECONDS", 0.05)
+    place = VectorCache(CHAR, None)
+    vectors = dict(zip("abc", np.eye(3, dtype=np.float32), strict=True))
+    with place.turn("abc") as meanwhile, ThreadPoolExecutor(1) as other:
+        assert meanwhile == {}
+
+        def waits() -> dict[str, np.ndarray]:
+            with place.turn("ab") as given:
+                return given
+
+        given = other.submit(waits)
+        while "another process embeds with this text tower" not in caplog.text:
+            assert not given.done()
+        place.add(vectors)
+        assert given.result(10).keys() == {"a", "b"}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes, np.ndarray]:
+    """Name and bytes of a sound file, and the vectors of PROMPTS that are in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECGBENCH_CACHE", str(tmp_path_factory.mktemp("sound")))
+        vectors = embed_prompts(RANDOM, PROMPTS).vectors
+        (shard,) = VectorCache(RANDOM, None).folder.glob("*.safetensors")
+        return shard.name, shard.read_bytes(), vectors
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_a_byte_flipped_anywhere_in_a_file_is_noticed(
+    tmp_path_factory: pytest.TempPathFactory, sound: tuple[str, bytes, np.ndarray], data: st.DataObject
+) -> None:
+    name, whole, expected = sound
+    header = 8 + int.from_bytes(whole[:8], "little")
+    where = data.draw(st.integers(0, header - 1) | st.integers(0, len(whole) - 1))
+    content = bytearray(whole)
+    content[where] ^= data.draw(st.integers(1, 255))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECGBENCH_CACHE", str(tmp_path_factory.mktemp("flipped")))
+        place = VectorCache(RANDOM, None)
+        place.folder.mkdir(parents=True)
+        (place.folder / name).write_bytes(content)
+        assert np.array_equal(embed_prompts(RANDOM, PROMPTS).vectors, expected)
+        held = place.find(prompt_key(RANDOM, prompt) for prompt in PROMPTS)
+        assert np.array_equal(np.stack([held[prompt_key(RANDOM, prompt)] for prompt in PROMPTS]), expected)
+
+
+def test_keys_that_do_not_fit_the_file_s_name_are_noticed_before_the_vectors_are_read(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The prompt that was asked for is no longer among the keys: without the name, nothing would be wrong."""
+    embed_prompts(CHAR, PROMPTS)
+    (shard,) = _shards(cache)
+    key = prompt_key(CHAR, PROMPTS[0])
+    shard.write_bytes(shard.read_bytes().replace(key.encode(), key[::-1].encode()))
+    with caplog.at_level(logging.WARNING, "ecgbench.text"):
+        assert VectorCache(CHAR, None).find([key]) == {}
+    assert "its keys do not fit its name" in caplog.text and not _shards(cache)
+
+
+def test_a_damaged_file_that_another_process_has_replaced_meanwhile_stays(cache: Path) -> None:
+    embed_prompts(CHAR, PROMPTS)
+    (shard,) = _shards(cache)
+    before = shard.stat()
+    shard.unlink()
+    embed_prompts(CHAR, PROMPTS)
+    text_cache.remove_if_unchanged(shard, before)
+    assert shard.is_file()
+
+
+def test_use_is_noted_to_the_hour(cache: Path) -> None:
+    embed_prompts(CHAR, PROMPTS)
+    (shard,) = _shards(cache)
+    key, now = prompt_key(CHAR, PROMPTS[0]), shard.stat().st_mtime
+    for ago, noted in ((1800.0, False), (7200.0, True)):
+        os.utime(shard, (now - ago, now - ago))
+        VectorCache(CHAR, None).find([key])
+        assert (shard.stat().st_mtime >= now) is noted
+    os.utime(shard, (0, 0))
+    VectorCache(CHAR, None).find(["another"])
+    assert shard.stat().st_mtime == 0, "it was looked at and not used"
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_a_way_out(

@@ -10,8 +10,9 @@ from ecgbench.findings import label_bank
 from ecgbench.text.prompts import label_prompts
 
 
-def save_tiny_llama(folder: Path) -> Path:
-    """As MedLLama3 lies on the hub: bytes as tokens, a beginning token, no padding token, a head."""
+def save_tiny_llama(folder: Path, hidden_size: int = 16, layers: int = 2) -> Path:
+    """As MedLLama3 lies on the hub: bytes as tokens, a beginning token, no padding token, a head. Larger ones are for
+    `tests/bench`."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -30,7 +31,7 @@ def save_tiny_llama(folder: Path) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<begin>", eos_token="<end>").save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=400, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        vocab_size=400, hidden_size=hidden_size, intermediate_size=2 * hidden_size, num_hidden_layers=layers,
         num_attention_heads=4, num_key_value_heads=2, initializer_range=0.5,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
