@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow bench proof lint install wheel-check boards clean
+.PHONY: demo test test-slow test-cluster bench proof lint install wheel-check boards clean
 
 install: $(READY)
 
@@ -27,6 +27,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+test-cluster: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev,cluster]'
+	$(BIN)/python -m pytest tests/cluster -m slow
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.precision

@@ -109,14 +109,14 @@ def _carry_out(given: Sweep, wanted: list[Ready], workers: int | None, address: 
         progress = Progress(given.plan, wanted, given.out, at_once)
         with Stopping() as stopping, shown(progress) as show:
             carry_out_here(orders, at_once, progress, show, stopping.wanted)
-        return stopping.asked > 0
+        return progress.count("stopped") > 0
     from ecgbench.pipeline.sweep import cluster
 
     with cluster.connected(address, gpus) as connected, cluster.session(connected, orders) as session:
         progress = Progress(given.plan, wanted, given.out, 1)
         with Stopping() as stopping, shown(progress) as show:
             cluster.carry_out_there(connected, session, orders, progress, show, stopping.wanted)
-        return stopping.asked > 0
+        return progress.count("stopped") > 0
 
 
 def _make_boards(given: Sweep, plan: Plan, target: Path, folder: Path | None, terminal: Terminal) -> list[Path]:

@@ -16,7 +16,7 @@ from ecgbench.ecg.recording import Entry
 from ecgbench.ecg.sources import Source, open_source, source_path
 from ecgbench.ecg.sources.options import DEFAULT, SourceOptions
 from ecgbench.ecg.splits import with_splits
-from ecgbench.ecg.store import SPLITS, STORE_FORMAT, Store
+from ecgbench.ecg.store import SPLITS, STORE_FORMAT, Store, read_manifest
 from ecgbench.ecg.workplace import Damage, Row, Workplace
 from ecgbench.entry_points import source_hash
 from ecgbench.errors import EcgbenchError, RunFailedError
@@ -66,7 +66,7 @@ def labels_of(spec: str) -> str:
     """The label table of a SOURCE: a built store's, else its card's."""
     folder = source_path(spec)
     if (folder / "manifest.json").is_file():
-        return Store(folder).manifest.labels
+        return read_manifest(folder).labels
     return open_source(spec)[0].labels
 
 

@@ -65,12 +65,30 @@ def identifying(record: str, ids: str) -> str:
     return record.partition(WINDOW_MARK)[2] if ids == "keyed" else record
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """What a store says of itself, without its index."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise EcgbenchError(f"'{folder}' is no store: it has no manifest.json.")
+    try:
+        manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise EcgbenchError(f"store manifest {path}: {problems_of(error)}") from None
+    except ValueError as error:
+        raise EcgbenchError(f"store manifest {path} is not readable as JSON: {error}.") from None
+    if manifest.format != STORE_FORMAT:
+        raise EcgbenchError(
+            f"store '{folder}' has format {manifest.format}, this version reads {STORE_FORMAT}: build it again."
+        )
+    return manifest
+
+
 class Store:
     """Recordings by row. Opening reads the index and maps the shards; signals are read when asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self.manifest = self._read_manifest()
+        self.manifest = read_manifest(self.folder)
         self._shards = [self._map_shard(number, rows) for number, rows in enumerate(self.manifest.shards)]
         self._starts = np.cumsum([0, *self.manifest.shards])
         self.records = self._read_index()
@@ -128,22 +146,6 @@ class Store:
             source=self.manifest.name,
             source_sha256=str(entry["source_sha256"]),
         )
-
-    def _read_manifest(self) -> Manifest:
-        path = self.folder / "manifest.json"
-        if not path.is_file():
-            raise EcgbenchError(f"'{self.folder}' is no store: it has no manifest.json.")
-        try:
-            manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            raise EcgbenchError(f"store manifest {path}: {problems_of(error)}") from None
-        except ValueError as error:
-            raise EcgbenchError(f"store manifest {path} is not readable as JSON: {error}.") from None
-        if manifest.format != STORE_FORMAT:
-            raise EcgbenchError(
-                f"store '{self.folder}' has format {manifest.format}, this version reads {STORE_FORMAT}: build it again."
-            )
-        return manifest
 
     def _map_shard(self, number: int, rows: int) -> np.ndarray:
         path = self.folder / shard_name(number)

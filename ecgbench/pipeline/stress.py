@@ -12,7 +12,7 @@ from ecgbench.cards import InputContract
 from ecgbench.ecg.inputs import Batch, convert
 from ecgbench.ecg.store import Store
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.bootstrap import interval, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import interval, patient_weights
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import bounds, number
@@ -97,7 +97,7 @@ def _cost(stress: str, task: str, name: str, harmed: Scores | None, unharmed: Sc
     if harmed is None:
         return Cost(stress, task, name, None, None, None, refused=True)
     metric = metric_named(name)
-    weights = with_plain(patient_weights(unharmed.patient_id))
+    weights = patient_weights(unharmed.patient_id, plain=True)
     values, before = (metric.values(each.scores, each.labels, weights)[0] for each in (harmed, unharmed))
     difference = values - before
     return Cost(stress, task, name, number(values[0]), number(difference[0]), bounds(interval(difference[1:])))

@@ -15,33 +15,28 @@ import numpy as np
 from ecgbench.cards import PromptSet, TaskCard, TextCard
 from ecgbench.catalogue import load_card
 from ecgbench.findings import label_bank
+from ecgbench.text.diagnosis import nearest_classes
 from ecgbench.text.embed import embed_prompts
 from ecgbench.text.prompts import Prompt, class_prompts
 
 SETS = ("superclass", "rhythm", "mitbih")
-PROMPTS = ("paper", "bare", "paraphrases")
+PROMPTS = ("paper", "bare", "paraphrases", "descriptors")
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def directions(tower: TextCard, asked: list[list[Prompt]]) -> list[np.ndarray]:
-    """The unit vectors of each class's prompts."""
-    flat = unit(embed_prompts(tower, [prompt for said in asked for prompt in said]).vectors.astype(np.float64))
+def vectors_of(tower: TextCard, asked: list[list[Prompt]]) -> list[np.ndarray]:
+    """The vectors of each class's prompts."""
+    flat = embed_prompts(tower, [prompt for said in asked for prompt in said]).vectors
     return np.split(flat, np.cumsum([len(said) for said in asked])[:-1])
 
 
 def nearest(tower: TextCard, task: TaskCard, prompts: str, language: str, mapping: str) -> list[tuple[int, int]]:
     """For each class: the findings nearest to it, of how many."""
     bank = label_bank(task.labels)
-    own, members = (
-        directions(tower, class_prompts(task, load_card(PromptSet, name), bank, language, mapping))
+    classes, members = (
+        vectors_of(tower, class_prompts(task, load_card(PromptSet, name), bank, language, mapping))
         for name in (prompts, "members")
     )
-    classes = unit(np.stack([vectors.mean(0) for vectors in own]))
-    best = [(vectors @ classes.T).argmax(1) for vectors in members]
-    return [(int((each == place).sum()), len(each)) for place, each in enumerate(best)]
+    return nearest_classes(classes, members)
 
 
 def main() -> None:

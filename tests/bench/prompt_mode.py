@@ -1,21 +1,22 @@
-"""How `quick` pairs a record with its findings: `joined`, `one` or `mean`, judged on the validation split only.
+"""One field of `quick` varied, judged on the validation split only.
 
-    python tests/bench/prompt_mode.py SOURCE [--seeds 0,1,2] [--epochs N] [--out runs]
+    python tests/bench/prompt_mode.py SOURCE [--seeds 0,1,2] [--epochs N] [--set FIELD=VALUE …] [--out runs]
 
-Prints a markdown table of validation scores; test rows are not looked at. The table stands in `docs/recipes.md`.
+By default the field is `prompt`: how a record is paired with its findings (`joined`, `one` or `mean`). Prints a markdown table
+of validation scores; test rows are not looked at. The tables stand in `docs/recipes.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
-from ecgbench.cards import TaskCard
-from ecgbench.catalogue import load_card
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.pipeline.reporting import Silent
@@ -29,16 +30,37 @@ MEASURED = (
     ("superclass", "accuracy"),
     ("superclass", "macro_auroc"),
 )
+Measured = Sequence[tuple[str, str]]
 
 
-def validation_values(folder: Path) -> list[float]:
+def heading(measured: Measured, first: str) -> str:
+    """The first two lines of a markdown table."""
+    return f"| {first} | " + " | ".join(map(" ".join, measured)) + " |\n|---|" + "---:|" * len(measured)
+
+
+def validation_values(folder: Path, measured: Measured = MEASURED) -> list[float]:
     values = []
-    for task, metric in MEASURED:
-        load_card(TaskCard, task)
+    for task, metric in measured:
         rows = Scores.load(folder / "scores" / f"{task}.npz").rows("validation")
         weights = np.ones((1, len(rows.labels)))
         values.append(float(metric_named(metric).values(rows.scores, rows.labels, weights)[0][0]))
     return values
+
+
+def validated(changed: dict[str, Any], out: Path, measured: Measured = MEASURED, **asked: Any) -> list[float]:
+    """Validation values of a run of `quick` with some recipe fields changed; `asked` as for `make_request`."""
+    request = make_request(recipe="quick", **asked)
+    recipe = check_recipe("quick", {**request.recipe.model_dump(mode="json"), **changed})
+    result = execute(replace(request, recipe=recipe), out, again=False, resume=False, reporter=Silent())
+    return validation_values(out / result.run_id, measured)
+
+
+def row(first: str, found: Sequence[Sequence[float]] | np.ndarray) -> str:
+    """A line of a markdown table: means over the seeds, with their standard deviation where there are several."""
+    cells = [f"{mean:.3f}" for mean in np.mean(found, axis=0)]
+    if len(found) > 1:
+        cells = [f"{m} ± {s:.3f}" for m, s in zip(cells, np.std(found, axis=0, ddof=1), strict=True)]
+    return f"| {first} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
@@ -54,26 +76,16 @@ def main() -> None:
     )
     asked = parser.parse_args()
     settings = [pair.split("=", 1) for pair in asked.set] or [["prompt", mode] for mode in ("joined", "one", "mean")]
-    print("| setting | " + " | ".join(f"{task} {metric}" for task, metric in MEASURED) + " |")
-    print("|---|" + "---:|" * len(MEASURED))
+    print(heading(MEASURED, "setting"))
     for field, value in settings:
-        found = []
-        for seed in map(int, asked.seeds.split(",")):
-            request = make_request(
-                encoder=asked.encoder,
-                text=asked.text,
-                data=asked.source,
-                recipe="quick",
-                epochs=asked.epochs,
-                seed=seed,
+        found = [
+            validated(
+                {field: yaml.safe_load(value)}, asked.out, encoder=asked.encoder, text=asked.text, data=asked.source,
+                epochs=asked.epochs, seed=seed,
             )
-            recipe = check_recipe("quick", {**request.recipe.model_dump(mode="json"), field: yaml.safe_load(value)})
-            result = execute(replace(request, recipe=recipe), asked.out, again=False, resume=False, reporter=Silent())
-            found.append(validation_values(asked.out / result.run_id))
-        means = [f"{mean:.3f}" for mean in np.mean(found, axis=0)]
-        if len(found) > 1:
-            means = [f"{m} ± {s:.3f}" for m, s in zip(means, np.std(found, axis=0, ddof=1), strict=True)]
-        print(f"| {field}: {value} | " + " | ".join(means) + " |", flush=True)
+            for seed in map(int, asked.seeds.split(","))
+        ]  # fmt: skip
+        print(row(f"{field}: {value}", found), flush=True)
 
 
 if __name__ == "__main__":

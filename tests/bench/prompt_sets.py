@@ -1,6 +1,6 @@
-"""What the prompt set does to the zero-shot sets: one training a seed, its classes asked for by each set in turn.
+"""What the prompt set does to the tasks: one training a seed, its classes asked for by each set in turn.
 
-    python tests/bench/prompt_sets.py SOURCE [--seeds 0,1] [--epochs N] [--lang ja] [--mapping paper]
+    python tests/bench/prompt_sets.py SOURCE [--seeds 0,1] [--epochs N] [--lang ja] [--mapping paper] [--prompts A,B]
 
 Prints markdown tables of validation scores; test rows are not looked at. The table stands in `docs/prompts.md`.
 """
@@ -20,25 +20,25 @@ from ecgbench.pipeline.model import build_side
 from ecgbench.pipeline.request import make_request
 from ecgbench.pipeline.run import Clock, Silent, prepare
 
-SETS = ("superclass", "rhythm", "mitbih")
-PROMPTS = ("paper", "bare", "paraphrases", "members")
-METRICS = ("accuracy", "macro_auroc")
+SETS = ("retrieval98", "superclass", "rhythm", "mitbih")
+PROMPTS = ("paper", "bare", "paraphrases", "members", "descriptors")
+METRICS = {"retrieval": ("top1", "top5", "macro_auroc"), "zero_shot": ("accuracy", "macro_auroc")}
 
 
 def asked_by(prompts: str, seed: int, given: argparse.Namespace) -> Any:
     request = make_request(
-        encoder=given.encoder, text=given.text, data=given.source, recipe="quick", tasks=SETS, language=given.lang,
+        encoder=given.encoder, text=given.text, data=given.source, recipe=given.recipe, tasks=SETS, language=given.lang,
         mapping=given.mapping, prompts=prompts, epochs=given.epochs, seed=seed,
     )  # fmt: skip
     return prepare(request, Silent(), Clock())
 
 
 def validation(side: Any, inputs: np.ndarray) -> dict[tuple[str, str], float]:
-    """Every metric of every set, and the accuracy of each class, on validation rows."""
+    """Every metric of every task, and the accuracy of each class of a zero-shot set, on validation rows."""
     found = {}
     for task, matrix in side.matrices(inputs):
         rows = task.scores(matrix).rows("validation")
-        for name in METRICS:
+        for name in METRICS[task.card.kind]:
             found[task.card.name, name] = metric_named(name).values(
                 rows.scores, rows.labels, np.ones((1, len(rows.labels)))
             )[0][0]
@@ -58,20 +58,23 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--lang", default="ja")
     parser.add_argument("--mapping", default="paper")
+    parser.add_argument("--prompts", default=",".join(PROMPTS))
+    parser.add_argument("--recipe", default="quick")
     given = parser.parse_args()
-    values: dict[str, list[dict[tuple[str, str], float]]] = {name: [] for name in PROMPTS}
+    asked = given.prompts.split(",")
+    values: dict[str, list[dict[tuple[str, str], float]]] = {name: [] for name in asked}
     for seed in map(int, given.seeds.split(",")):
-        prepared = asked_by(PROMPTS[0], seed, given)
+        prepared = asked_by(asked[0], seed, given)
         side = build_side(prepared)
         inputs = encoder_inputs(prepared.store, prepared.request.encoder.input, prepared.request.rate, lambda *_: None)
         with tempfile.TemporaryDirectory() as folder:
             side.train(inputs, Path(folder), resume=False, quiet=True)
-        for name in PROMPTS:
+        for name in asked:
             side.prepared = asked_by(name, seed, given)
             values[name].append(validation(side, inputs))
-    print(f"| set | validation score | {' | '.join(PROMPTS)} |\n|---|---|" + "---:|" * len(PROMPTS))
-    for key in values[PROMPTS[0]][0]:
-        cells = [[each[key] for each in values[name]] for name in PROMPTS]
+    print(f"| set | validation score | {' | '.join(asked)} |\n|---|---|" + "---:|" * len(asked))
+    for key in values[asked[0]][0]:
+        cells = [[each[key] for each in values[name]] for name in asked]
         shown = [f"{np.mean(c):.3f}" + (f" ± {np.std(c, ddof=1):.3f}" if len(c) > 1 else "") for c in cells]
         print(f"| {key[0]} | {key[1]} | {' | '.join(shown)} |")
 

@@ -136,7 +136,7 @@ def test_a_prompt_template_holds_its_place_once(tmp_path: Path) -> None:
         ),
         ({"templates": {"ja": [], "en": "{findings}"}}, "and there must be one"),
         ({"templates": {"ja": "{findings}"}}, "must name the same languages"),
-        ({"states": "parts"}, "states: Input should be 'name' or 'members'"),
+        ({"states": "parts"}, "states: Input should be 'name', 'members' or 'descriptors'"),
         ({"combine": "sum"}, "combine: Input should be 'mean' or 'max'"),
     ],
 )

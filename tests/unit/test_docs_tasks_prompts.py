@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ import yaml
 from ecgbench.cards import PromptSet, TaskCard, read_card
 from ecgbench.catalogue import all_cards
 from ecgbench.findings import label_bank
+from ecgbench.recipe import Recipe
 from ecgbench.text.prompt_lint import overlaps
 from tests.conftest import ROOT
 
@@ -52,8 +55,26 @@ def test_the_page_tells_how_many_findings_each_mapping_has() -> None:
 def test_the_page_s_table_has_every_prompt_set(card: PromptSet) -> None:
     (row,) = [row for row in rows_of(PROMPTS, "| set | sentences |") if row[0] == card.name]
     assert row[1].split()[0] == str(len(card.templates["ja"]))
-    assert row[2].startswith("the name" if card.states == "name" else "the findings")
+    stated = {"name": "the name", "members": "the findings of the class", "descriptors": "the name and what is seen"}
+    assert row[2] == stated[card.states]
     assert row[3] in ("", {"mean": "averaged", "max": "the highest"}[card.combine])
+
+
+def test_the_page_s_table_has_every_way_to_train_a_record() -> None:
+    modes = get_args(Recipe.model_fields["prompt"].annotation)
+    assert [row[0] for row in rows_of(PROMPTS, "| `prompt` | a record")] == list(modes)
+
+
+def test_the_page_quotes_the_descriptors_as_they_are() -> None:
+    with (ROOT / "tasks" / "prompts" / "descriptors.csv").open(encoding="utf-8", newline="") as handle:
+        rows = {row["id"]: row for row in csv.DictReader(handle)}
+    quoted = " ".join(
+        line.removeprefix("> ").removeprefix(">") for line in PROMPTS.splitlines() if line.startswith(">")
+    )
+    fibrillation = rows["atrial-fibrillation"]
+    assert f"心房細動：{fibrillation['descriptor_ja']}" in quoted
+    assert f"Atrial Fibrillation: {fibrillation['descriptor_en']}" in quoted
+    assert f"a row for each of the {len(rows)} ids" in PROMPTS
 
 
 def test_the_page_s_counts_of_the_lint_are_what_it_says() -> None:

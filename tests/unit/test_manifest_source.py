@@ -21,6 +21,7 @@ from ecgbench.ecg.sources import Source, open_source
 from ecgbench.ecg.sources.options import SourceOptions
 from ecgbench.ecg.store import Store
 from ecgbench.errors import EcgbenchError
+from tests.conftest import ROOT
 
 LAYOUT = ",サンプリング周波数,単位,誘導"
 
@@ -87,6 +88,23 @@ def test_a_report_is_not_taken_along(tmp_path: Path) -> None:
     (tmp_path / "a.xml").touch()
     (entry,) = source_of(tmp_path, "a.xml,1,頻脈,山田太郎様の心電図", more=",レポート").entries()
     assert entry.report is None
+
+
+def test_a_report_is_taken_along_where_a_card_of_one_s_own_says_that_the_data_are_public(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.xml", "b.xml"):
+        (tmp_path / name).touch()
+    source_of(tmp_path, "a.xml,1,頻脈, 洞性頻脈。  ST は保たれる ", "b.xml,2,頻脈,", more=",レポート")
+    folder = tmp_path / "registry" / "datasets"
+    folder.mkdir(parents=True)
+    card = (ROOT / "registry/datasets/manifest.yaml").read_text(encoding="utf-8")
+    card = card.replace("name: manifest", "name: ours").replace("public: false", "public: true")
+    (folder / "ours.yaml").write_text(card, encoding="utf-8")
+    monkeypatch.setenv("ECGBENCH_PATH", str(tmp_path))
+    source = open_source(f"ours:{tmp_path / 'list.csv'}")[1]
+    assert [entry.report for entry in source.entries()] == ["洞性頻脈。  ST は保たれる", None]
+    assert source.remarks()["report_column"] == "kept"  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -182,6 +182,7 @@ def test_statements_that_nobody_has_read_are_counted_and_not_kept(tmp_path: Path
 def test_unknown_keep_keeps_every_statement_as_it_stands(tmp_path: Path) -> None:
     entry = entry_of(tmp_path, "Sinus rhythm", "Something New.", options=SourceOptions(unknown="keep"))
     assert entry.codes == ("Sinus rhythm", "Something New.") and entry.findings == ()
+    assert entry.report == "Sinus rhythm\nSomething New."  # without this option there would be gaps in it
 
 
 def test_unknown_drop_is_what_is_done_unasked(tmp_path: Path) -> None:

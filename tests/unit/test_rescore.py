@@ -13,7 +13,7 @@ import pytest
 from leaderboard_made import DATA, all_scores, make
 
 from ecgbench.cli.main import run_command
-from ecgbench.evaluation.bootstrap import interval, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import interval, patient_weights
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import tested_rows as rows_tested
@@ -170,7 +170,7 @@ def test_the_bands_hold_what_rounding_moved(task: str) -> None:
     card = card_of(exact)
     metrics = [metric_named(name) for name in card.metrics]
     test = rows_tested(exact, card)
-    weights = with_plain(patient_weights(test.patient_id))
+    weights = patient_weights(test.patient_id, plain=True)
     found = bands(metrics, rows_tested(rounded, card), weights)
     moved = 0
     for metric in metrics:

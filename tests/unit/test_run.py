@@ -179,7 +179,7 @@ def test_resume_without_a_stopped_run_is_said(done: tuple[Path, Result], overlay
     ("change", "message"),
     [
         ({"encoder": "resnet"}, "unknown encoder 'resnet'"),
-        ({"text": "medllama"}, "did you mean medllama3-jp"),
+        ({"text": "medllama3-j"}, "did you mean medllama3-jp"),
         ({"data": "synth99"}, "did you mean synth98"),
         ({"data": "synth98:XL"}, "XL"),
         ({"tasks": ("superclas",)}, "did you mean superclass"),

@@ -18,6 +18,8 @@ from ecgbench.pipeline.prepare import Prepared, prepare
 from ecgbench.pipeline.reporting import Clock, Silent
 from ecgbench.pipeline.request import make_request
 from ecgbench.pipeline.run import run
+from ecgbench.text.prompts import joined_prompt
+from ecgbench.text.tower import open_tower
 from tests.unit.test_text_prompts import BANK
 
 ASKED = {"encoder": "pooled", "text": "random", "data": "tiny", "epochs": 1}
@@ -35,7 +37,7 @@ def test_the_set_that_a_task_has_anyway_changes_nothing(overlay: Path) -> None:
     assert prepared(prompts="paper").run_id == prepared().run_id
 
 
-@pytest.mark.parametrize("name", ["bare", "paraphrases", "members"])
+@pytest.mark.parametrize("name", ["bare", "paraphrases", "members", "descriptors"])
 def test_another_set_is_another_run(overlay: Path, name: str) -> None:
     plain, other = prepared(), prepared(prompts=name)
     assert other.run_id != plain.run_id
@@ -49,6 +51,29 @@ def test_the_training_sentences_are_the_recipe_s_whatever_is_asked(overlay: Path
     used = sorted({place for places in plain.texts.training for place in places})
     assert used == list(range(len(used)))
     np.testing.assert_array_equal(plain.texts.vectors[used], other.texts.vectors[used])
+
+
+def test_to_a_tower_that_sees_the_names_alone_a_descriptor_says_nothing(overlay: Path) -> None:
+    plain, described = (prepared(prompts=name).texts for name in ("paper", "descriptors"))
+    for task, asked in plain.classes.items():
+        places = [[place for said in each.classes[task].sentences for place in said] for each in (plain, described)]
+        np.testing.assert_array_equal(plain.vectors[places[0]], described.vectors[places[1]])
+        assert asked.combine == described.classes[task].combine
+
+
+@pytest.mark.parametrize("mode", ["joined", "one", "mean"])
+def test_a_recipe_may_train_on_descriptors(overlay: Path, mode: str) -> None:
+    """A record's vectors are those of the sentences with its findings' descriptors."""
+    recipe = f"quick+prompt={mode}+prompt_set=descriptors"
+    ready = prepared(text="char-ngram", recipe=recipe, tasks=("rhythm",))
+    findings, described = ready.store.findings(), load_card(PromptSet, "descriptors")
+    tower = open_tower(ready.request.text)
+    for row, places in list(zip(ready.train_rows, ready.texts.training, strict=True))[:20]:
+        said = [
+            joined_prompt(described, BANK, "ja", ids)
+            for ids in ([findings[row]] if mode == "joined" else [[f] for f in findings[row]])
+        ]
+        np.testing.assert_array_equal(ready.texts.vectors[places], tower.embed(said))
 
 
 @pytest.mark.parametrize("mapping", ["paper", "clinical"])
