@@ -22,8 +22,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two processes, whose torch threads wait for each other asleep.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -37,6 +38,13 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.synth98_generation
 	$(BIN)/python -m tests.bench.reading
 	$(BIN)/python -m tests.bench.metrics
+	$(BIN)/python -m tests.bench.training loop
+	$(BIN)/python -m tests.bench.training field
+	$(BIN)/python -m tests.bench.training inference
+	$(BIN)/python -m tests.bench.training memory
+	$(BIN)/python -m tests.bench.text_cache --epochs
+	$(BIN)/python -m tests.bench.text_cache --find
+	$(BIN)/python -m tests.bench.scale
 	$(BIN)/python -m tests.bench.encoders --measure
 	$(BIN)/python -m tests.bench.splits
 	$(BIN)/python -m tests.bench.quality ../shared/ecg

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -74,14 +74,13 @@ def leader_only(work: Callable[[], T]) -> T | None:
 
 def leader_says(work: Callable[[], T]) -> T:
     """What `work` gave the leading process, in all: they must come to the same decision."""
-    said = leader_only(lambda: [work()])
-    if world_size() == 1:
-        return said[0]  # type: ignore[index]
-    import torch.distributed as dist
+    said: list[Any] = [leader_only(work)]
+    if world_size() > 1:
+        import torch.distributed as dist
 
-    told = said or [None]
-    dist.broadcast_object_list(told, src=0)
-    return told[0]  # type: ignore[return-value]
+        dist.broadcast_object_list(said, src=0)
+    told: T = said[0]
+    return told
 
 
 def _told(work: Callable[[], T]) -> T:

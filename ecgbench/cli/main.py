@@ -69,7 +69,24 @@ def overall(
         typer.echo(context.get_help())
 
 
-for module in (run, evaluate, predict, report, listing, show, check, new, data, text, rescore, compare, leaderboard, submit, sweep, doctor):
+for module in (
+    run,
+    evaluate,
+    predict,
+    report,
+    listing,
+    show,
+    check,
+    new,
+    data,
+    text,
+    rescore,
+    compare,
+    leaderboard,
+    submit,
+    sweep,
+    doctor,
+):
     module.add_to(app)
 
 

@@ -58,7 +58,9 @@ def card_text(card: Card) -> str:
     """A card as a two-column table; for a task, the findings of each class below it."""
     rows: list[tuple[str, str]] = [("kind", card.KIND)]
     fields = card.model_dump(mode="json")
-    hidden = {"classes"} | ({"descriptors"} if fields.get("descriptors") is None else set())  # no table, not an unknown one
+    hidden = {"classes"} | (
+        {"descriptors"} if fields.get("descriptors") is None else set()
+    )  # no table, not an unknown one
     rows += [(key, _cell(value)) for key, value in fields.items() if key not in hidden]
     rows += [("path", str(card.path)), ("hash", card.hash)]
     text = table(["field", card.name], [(key, "\n".join(wrapped(value, VALUE_WIDTH))) for key, value in rows])

@@ -14,6 +14,12 @@ from ecgbench.evaluation.weighting import blocks, ratio
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+PAIRS = 2**21
+"""(record, class) pairs ranked at a time where classes stand apart, some 40 bytes each."""
+
+LEAST = 4
+"""Replicates counted at a time, however many records: a record that is looked up for one serves them all."""
+
 
 def weighted_auroc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, pooled: bool = False) -> np.ndarray:
     """AUROC of every class against the rest under every weighting: (replicates, c) float64, with `pooled` of all
@@ -81,16 +87,22 @@ class Ranking:
         n, c = scores.shape
         shape = (1, n * c) if pooled else (c, n)
         ranked, positive = (np.reshape(each if pooled else each.T, shape) for each in (scores, labels > 0))
+        place = np.int32 if n * c < 2**31 else np.int64
         order = np.argsort(-ranked, axis=1)
         ranked, positive = (np.take_along_axis(each, order, axis=1) for each in (ranked, positive))
-        record, positive = (order // c if pooled else order).ravel(), positive.ravel()
+        record, positive = (order // c if pooled else order).astype(place).ravel(), positive.ravel()
+        del order  # of (record, class) pairs there are many: nothing is held longer than it is needed
         new = np.ones(shape, dtype=bool)
         new[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-        level = np.cumsum(new) - 1  # of each pair, its place among the distinct scores of all groups
-        group = np.repeat(np.arange(shape[0]), new.sum(axis=1))
+        del ranked
+        # Of each pair, its place among the distinct scores of all groups.
+        level: np.ndarray = np.cumsum(new, dtype=place)
+        level -= 1
+        group = np.repeat(np.arange(shape[0], dtype=place), new.sum(axis=1))
         is_threshold = np.zeros(len(group), dtype=bool)
         is_threshold[level[positive]] = True
-        threshold = np.cumsum(is_threshold) - is_threshold  # of each level, the first threshold that is not above it
+        # Of each level, the first threshold that is not above it.
+        threshold = np.cumsum(is_threshold, dtype=place) - is_threshold.astype(place)
         group_of_threshold = group[is_threshold]
         # Below a group's last threshold a pair counts in the total alone.
         kept = (np.append(group_of_threshold, -1)[threshold] == group)[level]
@@ -127,15 +139,26 @@ Share = Callable[[Tallies], tuple[np.ndarray, np.ndarray]]
 def _areas(share: Share, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, pooled: bool) -> np.ndarray:
     """(replicates, groups): the quotient of `share`, NaN for groups without a positive or without a negative."""
     values = np.full((len(weights), 1 if pooled else scores.shape[1]), np.nan)
-    if not (labels > 0).any():
-        return values
-    ranking = Ranking.of(scores, labels, pooled=pooled)
-    for block in blocks(len(weights), max(ranking.segments.shape)):
+    present = np.flatnonzero((labels > 0).any(axis=0))
+    if pooled and present.size:
+        _fill(values, share, Ranking.of(scores, labels, pooled=True), weights)
+    elif not pooled:
+        step = max(1, PAIRS // max(1, len(scores)))
+        for start in range(0, len(present), step):
+            part = present[start : start + step]
+            found = values[:, part]
+            _fill(found, share, Ranking.of(scores[:, part], labels[:, part], pooled=False), weights)
+            values[:, part] = found
+    return values
+
+
+def _fill(values: np.ndarray, share: Share, ranking: Ranking, weights: np.ndarray) -> None:
+    """Write the values of a ranking's groups."""
+    for block in blocks(len(weights), max(ranking.segments.shape), LEAST):
         found = ranking.tallies(weights[block])
         numerator, denominator = share(found)
         mixed = (found.positives > 0) & (found.positives < found.pairs)
         values[block, ranking.groups] = ratio(numerator, np.where(mixed, denominator, 0)).T
-    return values
 
 
 def _auroc(found: Tallies) -> tuple[np.ndarray, np.ndarray]:
@@ -165,7 +188,8 @@ def _auprc_apart(found: Tallies) -> tuple[np.ndarray, np.ndarray]:
 def _running(counts: np.ndarray) -> np.ndarray:
     """(rows + 1, replicates) int64: the sum of the rows before each."""
     sums = np.zeros((counts.shape[0] + 1, counts.shape[1]), dtype=np.int64)
-    np.cumsum(counts, axis=0, out=sums[1:])
+    sums[1:] = counts  # summed in place: numpy takes five times as long where it converts on the way
+    np.cumsum(sums[1:], axis=0, out=sums[1:])
     return sums
 
 
@@ -173,5 +197,5 @@ def _counts(row: np.ndarray, record: np.ndarray, n_rows: int, n_records: int) ->
     """(n_rows, n_records): how often each record stands in each row; `row` ascends."""
     from scipy.sparse import csr_array  # a sixth of a second, which a listing of metrics need not wait for
 
-    ends = np.searchsorted(row, np.arange(n_rows + 1))
+    ends = np.searchsorted(row, np.arange(n_rows + 1)).astype(record.dtype)
     return csr_array((np.ones(len(row), dtype=np.int32), record, ends), shape=(n_rows, n_records))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights
 from ecgbench.evaluation.metrics import Metric, metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import fitted
@@ -55,7 +55,7 @@ class Paired:
         tests = aligned(a, b)
         b = b.with_classes(tuple(a.class_id.tolist()))
         patients = tests[0].patient_id
-        weights = with_plain(patient_weights(patients, replicates, seed))
+        weights = patient_weights(patients, replicates, seed, plain=True)
         return cls((a, b), tests, weights, len(np.unique(patients)), _same_validation(a, b))
 
     def values(self, metric: Metric) -> tuple[Values, Values]:

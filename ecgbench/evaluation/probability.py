@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights
 from ecgbench.evaluation.fitted import BINS, as_committed, bin_of
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.weighting import ratio, weighted_sums
@@ -120,7 +120,7 @@ def reliability(curves: Curves, scores: Scores) -> Reliability | None:
     true = (test.labels > 0)[:, known]
     shares = (curves.positives / curves.n_validation)[known]
     gaps, pairs = _by_bin(said, true)
-    weights = with_plain(patient_weights(test.patient_id, REPLICATES, SEED))
+    weights = patient_weights(test.patient_id, REPLICATES, SEED, plain=True)
     errors = ratio(
         np.abs(weighted_sums(weights, gaps)).sum(axis=1), weighted_sums(weights, pairs.sum(axis=1)[:, None])[:, 0]
     )

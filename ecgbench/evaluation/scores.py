@@ -78,8 +78,9 @@ class Scores:
         for name in class_ids:
             if name not in position:
                 raise EcgbenchError(f"scores of {self.task} lack the class '{name}': score all classes of the task.")
+        wanted = set(class_ids)
         for name in position:
-            if name not in class_ids:
+            if name not in wanted:
                 raise EcgbenchError(
                     f"scores of {self.task} hold the class '{name}', which is not in the task: leave it out."
                 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ecgbench.cards import TaskCard
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import REPLICATES, SEED, interval, patient_weights
 from ecgbench.evaluation.breakdown import pieces
 from ecgbench.evaluation.confusion import confusion
 from ecgbench.evaluation.fitted import CalibrationMetric, F1Metric
@@ -49,7 +49,7 @@ def score_task(
     task = task_rows(scores, card)
     test, n_validation = task.rows("test"), int((task.split == "validation").sum())
     labels = test.labels
-    weights = with_plain(patient_weights(test.patient_id, replicates, seed))
+    weights = patient_weights(test.patient_id, replicates, seed, plain=True)
     positives = (labels > 0).sum(axis=0)
     instances = labels.sum(axis=0, dtype=np.int64)
     ids = test.class_id.tolist()
@@ -97,7 +97,7 @@ def _taken_apart(test: Scores, card: TaskCard, replicates: int, seed: int) -> di
     found: dict[str, dict[str, Any]] = {}
     for piece in pieces(test, card):
         own, labels = piece.test, piece.test.labels
-        weights = with_plain(patient_weights(own.patient_id, replicates, seed))
+        weights = patient_weights(own.patient_id, replicates, seed, plain=True)
         metrics = [metric_named(name) for name in piece.metrics]
         found.setdefault(piece.kind, {})[piece.value] = {
             "n_records": len(labels),

@@ -23,7 +23,8 @@ from ecgbench.findings import LabelBank
 
 @dataclass(frozen=True)
 class TaskRecords:
-    """The records of a store that a task scores: its validation and test rows that hold one of its classes."""
+    """The records of a store that a task scores: its validation and test rows that hold one of its classes. `train_counts`
+    (1, classes): the label instances of each class in training."""
 
     card: TaskCard
     key: str
@@ -73,7 +74,7 @@ def task_records(card: TaskCard, bank: LabelBank, mapping: Mapping, store: Store
         rows=np.flatnonzero(evaluated & targets.belongs),
         targets=targets,
         n_excluded=int(((split == "test") & ~targets.belongs).sum()),
-        train_counts=targets.counts[(split == "train") & seen],
+        train_counts=targets.counts.sum(axis=0, dtype=np.int64, where=((split == "train") & seen)[:, None])[None],
     )
     probes = probe_shares(card)
     return [replace(whole, key=whole.key + each.suffix, probe=each) for each in probes] or [whole]

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from ecgbench.cards import TaskCard, problems_of
 from ecgbench.errors import EcgbenchError
-from ecgbench.evaluation.bootstrap import REPLICATES, SEED, patient_weights, with_plain
+from ecgbench.evaluation.bootstrap import REPLICATES, SEED, patient_weights
 from ecgbench.evaluation.npz import member, read_npz, stored_form, write_npz
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import fitted_metrics, score_task, task_rows
@@ -56,7 +56,7 @@ class BootstrapValues:
         """The values of a scores file; what is chosen on validation rows is chosen once, as for every interval."""
         task = task_rows(scores, card)
         test, metrics = task.rows("test"), fitted_metrics(task, card)
-        weights = with_plain(patient_weights(test.patient_id))
+        weights = patient_weights(test.patient_id, plain=True)
         patients = tuple(np.unique(test.patient_id).tolist())
         values = cls(
             task=scores.task,

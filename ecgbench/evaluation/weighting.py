@@ -10,9 +10,9 @@ BLOCK = 2**19
 """Numbers held at a time (2 MB): near the size of a processor's cache, however many replicates there are."""
 
 
-def blocks(n_replicates: int, n_rows: int) -> Iterator[slice]:
-    """Slices of the replicates, so that a block of (replicates, rows) stays near `BLOCK` numbers."""
-    step = max(1, BLOCK // max(1, n_rows))
+def blocks(n_replicates: int, n_rows: int, least: int = 1) -> Iterator[slice]:
+    """Slices of the replicates, so that a block of (replicates, rows) stays near `BLOCK` numbers; `least` replicates each."""
+    step = max(least, BLOCK // max(1, n_rows))
     for start in range(0, n_replicates, step):
         yield slice(start, min(start + step, n_replicates))
 

@@ -46,11 +46,10 @@ def bands(metrics: list[Metric], test: Scores, weights: np.ndarray) -> dict[str,
     for metric in metrics:
         moves = (np.zeros(half.shape),) * 2 if metric.rounded else (-half, half)
         least, most = (_moved(metric, test, move, weights) for move in moves)
-        found[metric.name] = _band(least[0], most[0])
+        found[metric.name] = _bands(least[0][:, None], most[0][:, None])[0]
         if metric.per_class:
-            for column, class_id in enumerate(test.class_id.tolist()):
-                name = class_number(metric.per_class, class_id)
-                found[name] = _band(least[1][:, column], most[1][:, column])
+            names = [class_number(metric.per_class, class_id) for class_id in test.class_id.tolist()]
+            found |= zip(names, _bands(least[1], most[1]), strict=True)
     return found
 
 
@@ -114,11 +113,10 @@ def _moved_credit(credit: Credit, move: np.ndarray, scores: np.ndarray, labels: 
     return found
 
 
-def _band(least: np.ndarray, most: np.ndarray) -> Band:
-    """`least`, `most` (1 + replicates,): the plain value and its replicates."""
-    (low_least, high_least), (low_most, high_most) = interval(least[1:]), interval(most[1:])
-    return Band(
-        value=(float(least[0]), float(most[0])),
-        low=(float(low_least), float(low_most)),
-        high=(float(high_least), float(high_most)),
-    )
+def _bands(least: np.ndarray, most: np.ndarray) -> list[Band]:
+    """The band of each column; `least`, `most` (1 + replicates, columns): the plain value and its replicates."""
+    ends = np.stack([each for side in (least, most) for each in (side[0], *interval(side[1:]))], axis=1).tolist()
+    return [
+        Band(value=(value, value_most), low=(low, low_most), high=(high, high_most))
+        for value, low, high, value_most, low_most, high_most in ends
+    ]

@@ -14,9 +14,9 @@ from ecgbench.catalogue import all_cards
 from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.values import BootstrapValues, scores_hash
-from ecgbench.files import hash_file, hash_of
+from ecgbench.files import hash_of
 from ecgbench.leaderboard.naming import clashing
-from ecgbench.leaderboard.replay import Replay, Replays
+from ecgbench.leaderboard.replay import Measured, Replay, Replays
 from ecgbench.leaderboard.verify import clashes, mismatches
 from ecgbench.results import Result, TaskScore, read_result
 
@@ -29,13 +29,14 @@ REFERENCES: tuple[Reference, ...] = ("majority", "untrained")
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """A result that stands on a board. `where` is its folder seen from the results folder, with slashes."""
+    """A result that stands on a board. `where` is its folder seen from the results folder, with slashes. `content` is the hash
+    of all that its file says but for how long it took and when it ended: two runs that did the same make the same page."""
 
     folder: Path
     where: str
     board: str
     result: Result
-    sha256: str
+    content: str
 
     def scores_path(self, task: str, reference: Reference | None = None) -> Path | None:
         """The scores file of a task, or of a reference on it; None where none is committed."""
@@ -126,11 +127,26 @@ def collect(
 def replayed(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Replay | None:
     """The replay of a scores file of a submission, or of the bootstrap values in its place; None where none is committed."""
     card = replays.card(task, submission.result.comparable[task])
-    path = submission.scores_path(task, reference)
-    if path:
-        return replays.of(path, card)
-    values = submission.values_path(task, reference)
-    return replays.of_values(values, card) if values else None
+    path, values = _evidence(submission, task, reference)
+    return replays.of(path, card, values=values) if path else None
+
+
+def _measured(submission: Submission, task: str, reference: Reference | None, replays: Replays) -> Measured | None:
+    """The same with all that a result is held to."""
+    card = replays.card(task, submission.result.comparable[task])
+    path, values = _evidence(submission, task, reference)
+    return replays.measured(path, card, values=values) if path else None
+
+
+def _evidence(submission: Submission, task: str, reference: Reference | None) -> tuple[Path | None, bool]:
+    """The scores file, or the file of bootstrap values, and whether it is one of values."""
+    scores = submission.scores_path(task, reference)
+    return (scores, False) if scores else (submission.values_path(task, reference), True)
+
+
+def _content(result: Result) -> str:
+    timeless = result.provenance.model_copy(update={"seconds": {}, "finished": ""})
+    return hash_of(result.model_copy(update={"provenance": timeless}).model_dump(mode="json", by_alias=True))
 
 
 def _folders(results_dir: Path) -> list[Path]:
@@ -138,7 +154,8 @@ def _folders(results_dir: Path) -> list[Path]:
     folder is work in progress."""
     found = {path.parent for path in results_dir.rglob("result.json")}
     named = {path for path in results_dir.glob("*/*") if path.is_dir()}
-    found |= {path for path in named if not any(each.is_relative_to(path) for each in found)}
+    above = {folder for path in found for folder in (path, *path.parents)}
+    found |= named - above
     places = {path.relative_to(results_dir).as_posix(): path for path in found}
     return [path for place, path in sorted(places.items()) if "/." not in f"/{place}"]
 
@@ -151,7 +168,7 @@ def _read(folder: Path, results_dir: Path, boards: Boards, replays: Replays) -> 
         board = boards.name(result)
         if result.status == "failed":
             return LeftOut(where, f"the run failed: {result.reason}", board, wrong=False)
-        submission = Submission(folder, where, board, result, hash_file(folder / "result.json"))
+        submission = Submission(folder, where, board, result, _content(result))
         wrong = _mismatches(submission, replays)
     except EcgbenchError as error:
         # The reason must read the same wherever the checkout lies.
@@ -171,7 +188,7 @@ def _mismatches(submission: Submission, replays: Replays) -> list[str]:
     rows: dict[str, set[str]] = defaultdict(set)
     for task, reference, score in submission.parts():
         card = replays.card(task, comparable[task])
-        replay = replayed(submission, task, reference, replays)
+        replay = _measured(submission, task, reference, replays)
         name = f"{task} ({reference})" if reference else task
         found += [f"{name}: {what}" for what in mismatches(score, card, replay)]
         if replay and not replay.values:

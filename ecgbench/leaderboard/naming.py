@@ -14,6 +14,8 @@ def clashing(results: Mapping[str, Result]) -> dict[str, str]:
     named: nothing says whose the name is."""
     found = {}
     for where, result in results.items():
+        if result.submitted is None:
+            continue
         others = {there: other for there, other in results.items() if there != where and other.run_id != result.run_id}
         reason = clash(result, others)
         if reason:

@@ -122,8 +122,8 @@ def _inputs(submissions: Sequence[Submission], names: Names, results: str) -> st
         link = f"[{plain(each.where)}][{link_key(each)}]"
         system = [names.encoder(result), names.text(result), names.recipe(result), seed_text(result)]
         made = submitted_origin(result) if result.submitted else origin(result.provenance)
-        lines.append([link, code(result.run_id), code(each.sha256[:12]), *system, made])
-    headers = ["Result", "run_id", "sha256", "Encoder", "Text tower", "Recipe", "Seed", "Origin"]
+        lines.append([link, code(result.run_id), code(each.content[:12]), *system, made])
+    headers = ["Result", "run_id", "Content", "Encoder", "Text tower", "Recipe", "Seed", "Origin"]
     return table(headers, lines, text_columns=8)
 
 

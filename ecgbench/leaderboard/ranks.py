@@ -36,9 +36,9 @@ def rank_intervals(replicates: Sequence[np.ndarray | None]) -> list[tuple[int, i
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """(rows, replicates) -> the rank of each row in each replicate, the highest value first."""
-    better = np.stack([(values > own).sum(axis=0) for own in values])
-    tied = np.stack([(values == own).sum(axis=0) for own in values])
-    return better + (tied + 1) / 2
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(-values, method="average", axis=0))
 
 
 def difference(a: Replay | None, b: Replay | None, metric: str) -> Difference | None:

@@ -110,6 +110,7 @@ class Names:
         self._encoders: dict[str, set[str]] = defaultdict(set)
         self._texts: dict[str, set[str]] = defaultdict(set)
         self._recipes: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+        self._apart: dict[tuple[str, str], list[str]] = {}
         self._weighted = {card.name: card for card in all_cards(EncoderCard)[0] if card.weights}
         for each in results:
             if each.submitted:  # claims about a system tell nothing apart that was run here
@@ -161,12 +162,20 @@ class Names:
         """
         if result.submitted:
             return MISSING
-        namesakes = self._recipes[result.recipe.name, result.control].values()
         own = result.recipe.fields
-        keys = sorted({key for fields in namesakes for key in fields} - {"language"})
-        differing = [key for key in keys if len({repr(fields.get(key)) for fields in namesakes}) > 1]
+        differing = self._differing(result.recipe.name, result.control)
         apart = ", ".join(f"{key} {own.get(key)}" for key in differing)
         return plain(f"{result.recipe.name} ({apart})" if apart else result.recipe.name)
+
+    def _differing(self, name: str, control: str) -> list[str]:
+        """The fields in which the recipes of a name differ. Found once: an ablation has as many of them as rows."""
+        if (name, control) not in self._apart:
+            namesakes = self._recipes[name, control].values()
+            keys = sorted({key for fields in namesakes for key in fields} - {"language"})
+            self._apart[name, control] = [
+                key for key in keys if len({repr(fields.get(key)) for fields in namesakes}) > 1
+            ]
+        return self._apart[name, control]
 
 
 def encoder_key(result: Result) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from ecgbench.evaluation.breakdown import compared_metrics
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scoring import FEW
+from ecgbench.files import hash_of
 from ecgbench.findings import label_bank
 from ecgbench.leaderboard.ablation import ablation
 from ecgbench.leaderboard.collect import Reference, Submission, replayed
@@ -31,6 +32,8 @@ from ecgbench.results import ClassScore, TaskScore
 
 PER_CLASS = {"accuracy": "Accuracy", "top1": "Top-1", "top5": "Top-5", "auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
 CONTROLS = ("majority", "untrained", "random tower")
+ButText = tuple[str, str, str, str, int | None]
+"""Encoder, its hash, the recipe's hash, control, seed."""
 HEADLINE = ("top1", "top5", "accuracy", "macro_auroc", "mrr", "mrr_filtered")
 """Metrics of the ranking; the others stand in a table below it."""
 LANGUAGES = {"ja": "Japanese", "en": "English"}
@@ -122,7 +125,7 @@ def _result_links(row: Row) -> str:
 
 def link_key(submission: Submission) -> str:
     """What a result is called in the links of a page."""
-    return submission.sha256[:8]
+    return hash_of([submission.where, submission.content])[:8]
 
 
 def notes(group: Group) -> list[Sentence]:
@@ -282,10 +285,11 @@ def difference_lines(group: Group, names: Names, replays: Replays) -> list[list[
     """System minus control on the same patients, for every run that is no control itself; cells by `DIFFERENCE_HEADERS`."""
     lines = []
     runs = [entry.submission for row in group.rows if not row.control for entry in row.entries]
+    twins = _random_twins(group)
     for each in runs:
         result = each.result
         own = replayed(each, group.task, None, replays)
-        twin = _random_twin(each, group)
+        twin = None if result.submitted else twins.get(_but_text(each))
         controls = [
             _majority(each, group, replays),
             _reference(each, group.task, "untrained", replays),
@@ -314,16 +318,13 @@ def _majority(submission: Submission, group: Group, replays: Replays) -> Replay 
     return next((each for each in found if each), None)
 
 
-def _random_twin(submission: Submission, group: Group) -> Submission | None:
-    """The run that differs in its text tower only, which is `random`; None for a submission."""
-    if submission.result.submitted:
-        return None
-    mine = _but_text(submission)
-    random = (each for each in group.submissions if each.result.text.name == "random" and each.result.text.control)
-    return next((each for each in random if _but_text(each) == mine), None)
+def _random_twins(group: Group) -> dict[ButText, Submission]:
+    """What a run is but for its text tower -> the first run of that with the text tower `random`."""
+    random = [each for each in group.submissions if each.result.text.name == "random" and each.result.text.control]
+    return {_but_text(each): each for each in reversed(random)}
 
 
-def _but_text(submission: Submission) -> tuple[str, str, str, str, int | None]:
+def _but_text(submission: Submission) -> ButText:
     result = submission.result
     return (result.encoder.name, encoder_key(result), result.recipe.hash, result.control, result.seed)
 

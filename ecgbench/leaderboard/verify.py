@@ -15,7 +15,7 @@ from ecgbench.evaluation.targets import class_ids
 from ecgbench.evaluation.values import BootstrapValues
 from ecgbench.findings import label_bank
 from ecgbench.leaderboard.bands import Band, class_number
-from ecgbench.leaderboard.replay import Replay, told_pieces
+from ecgbench.leaderboard.replay import Measured, told_pieces
 from ecgbench.results import Result, TaskScore
 
 TOLERANCE = 2e-3
@@ -35,7 +35,7 @@ COUNTS = ("version", "n_records", "n_patients", "n_instances", "n_present", "abs
 Interval = tuple[float, float] | None
 
 
-def mismatches(score: TaskScore, card: TaskCard, replay: Replay | None) -> list[str]:
+def mismatches(score: TaskScore, card: TaskCard, replay: Measured | None) -> list[str]:
     """What does not fit between a task's part of a result and itself, and its scores; one clause each."""
     if replay is not None and replay.values is not None:
         return value_mismatches(score, card, replay.values)
@@ -141,7 +141,7 @@ def _matrix_against_classes(score: TaskScore, card: TaskCard) -> list[str]:
     return found
 
 
-def _against_scores(score: TaskScore, replay: Replay) -> list[str]:
+def _against_scores(score: TaskScore, replay: Measured) -> list[str]:
     """What follows from the labels must be equal, what follows from the scores near."""
     measured = replay.score
     found = [
@@ -160,7 +160,7 @@ def _against_scores(score: TaskScore, replay: Replay) -> list[str]:
     return found + _taken_apart(score, replay)
 
 
-def _taken_apart(score: TaskScore, replay: Replay) -> list[str]:
+def _taken_apart(score: TaskScore, replay: Measured) -> list[str]:
     """Groups of records and parts of findings: counts equal, numbers near."""
     given = told_pieces(score)
     if given.keys() != replay.pieces.keys():
@@ -214,7 +214,7 @@ def _calibrated(score: TaskScore, name: str) -> float | None:
     return getattr(score.calibration, name) if score.calibration else None
 
 
-def _cells(score: TaskScore, replay: Replay) -> list[str]:
+def _cells(score: TaskScore, replay: Measured) -> list[str]:
     """The confusion matrix against the room of each cell. Its shape is checked before."""
     given, measured = score.confusion, replay.score.confusion
     if given is None or measured is None or replay.confusion is None:
@@ -234,7 +234,7 @@ def _is_square(rows: list[list[float]], size: int) -> bool:
 
 
 def _numbers(score: TaskScore) -> Iterator[tuple[str, tuple[float | None, Interval]]]:
-    """Every number with its interval, by the name that it has in `Replay.bands`."""
+    """Every number with its interval, by the name that it has in `Measured.bands`."""
     for name, metric in score.metrics.items():
         yield name, (metric.value, metric.ci)
     kinds = sorted({metric.per_class for metric in METRICS.values() if metric.per_class})

@@ -78,9 +78,7 @@ def outcome(
             public=manifest.public,
             licence=manifest.licence,
         ),
-        recipe=RecipePart(
-            name=request.recipe_name, hash=request.recipe.hash, fields=request.recipe.identity()
-        ),
+        recipe=RecipePart(name=request.recipe_name, hash=request.recipe.hash, fields=request.recipe.identity()),
         seed=request.seed,
         control=request.control,
         trained_on=trained_on,

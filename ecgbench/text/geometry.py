@@ -1,6 +1,6 @@
 """What may be done to a frozen tower's vectors before the text head sees them.
 
-Vectors of short clinical sentences share one large mean direction, so that a linear head learns slowly (Mu & Viswanath 2018,
+Vectors of short clinical sentences share one large mean direction, which hides what tells them apart (Mu & Viswanath 2018,
 All-but-the-Top, ICLR). The transformation is fitted on the distinct training prompts alone and applied to all, in a later
 evaluation too.
 """

@@ -72,14 +72,14 @@ def index_html(of_board: Mapping[str, Sequence[Submission]], left_out: Sequence[
 
 def _inputs(submissions: Sequence[Submission], names: Names, results: str) -> Table:
     """Every result file of the board, with what it holds."""
-    titles = ("Result", "run_id", "sha256", "Encoder", "Text tower", "Recipe", "Seed", "Origin")
+    titles = ("Result", "run_id", "Content", "Encoder", "Text tower", "Recipe", "Seed", "Origin")
     lines = []
     for each in submissions:
         result = each.result
         system = (unmarked(text(result)) for text in (names.encoder, names.text, names.recipe))
         cells: tuple[Cell, ...] = (
             (result_link(each.where, each.where, results),),
-            *(result.run_id, each.sha256[:12], *system, seed_text(result), unmarked(_made(result))),
+            *(result.run_id, each.content[:12], *system, seed_text(result), unmarked(_made(result))),
         )
         lines.append(Line(cells))
     return Table(said("Inputs"), tuple(Column(said(name), "text") for name in titles), tuple(lines))
