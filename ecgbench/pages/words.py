@@ -29,11 +29,12 @@ def metric_title(metric: str) -> Markup:
 
 def metric_names(metric: str) -> tuple[str, str]:
     """Its name in English and in Japanese."""
-    names = _metrics().get(metric, {"en": metric, "ja": metric})
+    names = named_metrics().get(metric, {"en": metric, "ja": metric})
     return names["en"], names["ja"]
 
 
 @lru_cache
-def _metrics() -> dict[str, dict[str, str]]:
+def named_metrics() -> dict[str, dict[str, str]]:
+    """Every metric that has a name -> its names by language."""
     metrics: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("metrics.yaml").read_text("utf-8"))
     return metrics

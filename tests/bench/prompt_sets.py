@@ -49,6 +49,13 @@ def validation(side: Any, inputs: np.ndarray) -> dict[tuple[str, str], float]:
     return found
 
 
+def shown_as(cell: list[float]) -> str:
+    """Mean and spread over the seeds; a dash where the validation rows cannot say."""
+    if np.isnan(cell).any():
+        return "—"
+    return f"{np.mean(cell):.3f}" + (f" ± {np.std(cell, ddof=1):.3f}" if len(cell) > 1 else "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source")
@@ -75,7 +82,7 @@ def main() -> None:
     print(f"| set | validation score | {' | '.join(asked)} |\n|---|---|" + "---:|" * len(asked))
     for key in values[asked[0]][0]:
         cells = [[each[key] for each in values[name]] for name in asked]
-        shown = [f"{np.mean(c):.3f}" + (f" ± {np.std(c, ddof=1):.3f}" if len(c) > 1 else "") for c in cells]
+        shown = [shown_as(cell) for cell in cells]
         print(f"| {key[0]} | {key[1]} | {' | '.join(shown)} |")
 
 

@@ -55,8 +55,8 @@ def in_own_process(place: int, size: int) -> tuple[float, float, str]:
 
 
 def exponent(sizes: list[int], values: list[float], least: float) -> str:
-    """The slope between the last two sizes, `—` where the larger is too small to tell."""
-    if len(sizes) < 2 or values[-1] < least or values[-2] <= 0:
+    """The slope between the last two sizes, `—` where one of them is too small to tell."""
+    if len(sizes) < 2 or min(values[-2:]) < least:
         return "—"
     slope = math.log(values[-1] / values[-2]) / math.log(sizes[-1] / sizes[-2])
     return f"{slope:.2f}" + (" *" if slope > STEEP else "")

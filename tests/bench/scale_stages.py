@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ecgbench.cards import PromptSet, TaskCard, TextCard
-from ecgbench.catalogue import load_card
+from ecgbench.catalogue import load_card, table_path
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import score_task
-from ecgbench.findings import label_bank
+from ecgbench.findings import label_bank, read_label_table
 from tests.bench.scale_made import index_parts, label_table, scores_of, store_of, submissions_of, write
 
 RECORDS = (1_000, 10_000, 100_000)
@@ -39,7 +39,12 @@ class Stage:
 
 def _written(records: int, folder: Path) -> Work:
     parts = index_parts(records)
-    return lambda: write(folder / "store", parts)
+
+    def work() -> str:
+        write(folder / "store", parts)
+        return f"index {(folder / 'store' / 'index.csv').stat().st_size / 1e6:,.1f} MB"
+
+    return work
 
 
 def _opened(records: int, folder: Path) -> Work:
@@ -94,6 +99,7 @@ def _training_set(records: int, folder: Path) -> Work:
 
 
 def _inputs(records: int, folder: Path) -> Work:
+    """Signals read and converted; most of the memory is pages of mapped files, which the system takes back."""
     from ecgbench.cards import EncoderCard
     from ecgbench.ecg.inputs import encoder_inputs
 
@@ -110,21 +116,18 @@ def _scores_file(card: TaskCard, records: int, folder: Path) -> Work:
     n_classes = len(scores.class_id)
     random = np.random.default_rng(0)
     ecgs, sentences = (random.standard_normal((n, DIM), dtype=np.float32) for n in (records, n_classes))
-    labels = scores.labels
     path = folder / "scores.npz"
 
     def work() -> str:
-        from dataclasses import replace
-
         found = class_scores(ecgs, sentences, [[row] for row in range(n_classes)], "mean")
-        replace(scores, scores=np.ascontiguousarray(found), labels=labels).save(path)
+        replace(scores, scores=np.ascontiguousarray(found)).save(path)
         Scores.load(path)
         return f"scores file {path.stat().st_size / 1e6:,.1f} MB"
 
     return work
 
 
-def _metrics(card: TaskCard, records: int) -> Work:
+def _metrics(card: TaskCard, records: int, folder: Path) -> Work:
     scores = scores_of(card, records)
     return lambda: score_task(scores, card)
 
@@ -143,8 +146,6 @@ def _prompts(labels: int, folder: Path) -> Work:
     from ecgbench.text.prompts import class_prompts
 
     card, text, prompt_set = label_table(labels, folder), load_card(TextCard, "random"), load_card(PromptSet, "paper")
-    from ecgbench.catalogue import table_path
-    from ecgbench.findings import read_label_table
 
     def work() -> None:
         bank = read_label_table(table_path(card.labels))
@@ -197,19 +198,12 @@ def _collected(results: int, folder: Path) -> Work:
     return work
 
 
-def _of_labels(work: Callable[..., Work], *folders: bool) -> Callable[[int, Path], Work]:
-    def make_(labels: int, folder: Path) -> Work:
-        card = label_table(labels, folder / "overlay")
-        return work(card, RECORDS_OF_LABELS, *([folder] if folders else []))
-
-    return make_
+def _by_labels(make: Callable[[TaskCard, int, Path], Work]) -> Callable[[int, Path], Work]:
+    return lambda labels, folder: make(label_table(labels, folder / "overlay"), RECORDS_OF_LABELS, folder)
 
 
-def _retrieval98(work: Callable[..., Work], *folders: bool) -> Callable[[int, Path], Work]:
-    def make_(records: int, folder: Path) -> Work:
-        return work(load_card(TaskCard, "retrieval98"), records, *([folder] if folders else []))
-
-    return make_
+def _by_records(make: Callable[[TaskCard, int, Path], Work]) -> Callable[[int, Path], Work]:
+    return lambda records, folder: make(load_card(TaskCard, "retrieval98"), records, folder)
 
 
 STAGES = (
@@ -220,14 +214,14 @@ STAGES = (
     Stage("records", "sentences found in the cache", RECORDS, lambda size, folder: _texts(size, folder, known=True)),
     Stage("records", "encoder input, 100 Hz", (300, 1_000, 3_000), _inputs),
     Stage("records", "training set", RECORDS, _training_set),
-    Stage("records", "scores file", RECORDS, _retrieval98(_scores_file, True)),
-    Stage("records", "metrics and intervals", RECORDS, _retrieval98(_metrics)),
-    Stage("records", "scores file verified", (1_000, 10_000, 30_000), _retrieval98(_verified, True)),
+    Stage("records", "scores file", RECORDS, _by_records(_scores_file)),
+    Stage("records", "metrics and intervals", RECORDS, _by_records(_metrics)),
+    Stage("records", "scores file verified", (1_000, 10_000, 30_000), _by_records(_verified)),
     Stage("labels", "label prompts", LABELS, _prompts),
-    Stage("labels", "scores file", LABELS, _of_labels(_scores_file, True)),
-    Stage("labels", "metrics and intervals", LABELS, _of_labels(_metrics)),
+    Stage("labels", "scores file", LABELS, _by_labels(_scores_file)),
+    Stage("labels", "metrics and intervals", LABELS, _by_labels(_metrics)),
     Stage("labels", "result file", LABELS, _result),
-    Stage("labels", "scores file verified", LABELS[:-1], _of_labels(_verified, True)),
+    Stage("labels", "scores file verified", LABELS[:-1], _by_labels(_verified)),
     Stage("rows", "results verified", (5, 20, 80), _collected),
     Stage("rows", "markdown page", ROWS, lambda size, folder: _rows(size, folder, html=False)),
     Stage("rows", "HTML page", ROWS, lambda size, folder: _rows(size, folder, html=True)),

@@ -109,7 +109,7 @@ def test_the_label_table_of_a_store_is_known_without_its_index(tmp_path: Path):
 def test_an_exponent_is_the_slope_between_the_last_two_sizes():
     assert exponent([10, 100, 1000], [9.0, 2.0, 20.0], 0.1) == "1.00"
     assert exponent([10, 100], [1.0, 100.0], 0.1) == "2.00 *"
-    assert exponent([10, 100], [0.001, 0.01], 0.1) == "—"
+    assert exponent([10, 100], [0.001, 1.0], 0.1) == "—"
     assert exponent([10], [1.0], 0.1) == "—"
 
 
