@@ -78,12 +78,13 @@ def training_set(folder: Path, records: int, samples: int) -> Timed:
 
 
 def seconds_of_trainer(asked: Recipe, data: Timed, folder: Path) -> tuple[float, float]:
-    """Seconds of a whole training by the trainer, and of these the ones in which it waited for batches."""
+    """Seconds of a training by the trainer from its first step to its last, with log and checkpoints, and of these the ones in
+    which it waited for batches. What is done once, before it, does not grow with a run's length and is not counted."""
     net, Timed.seconds = model(asked), 0.0
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        start = time.perf_counter()
         train(net, data, asked, seed=0, folder=Path(out), resume=False, quiet=True)
-        return time.perf_counter() - start, Timed.seconds
+        last = json.loads((Path(out) / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        return float(last["train_runtime"]), Timed.seconds
 
 
 def seconds_of_bare_loop(asked: Recipe, steps: int, samples: int) -> float:

@@ -279,7 +279,7 @@ def test_every_word_has_its_japanese_and_none_is_left_over() -> None:
     from ecgbench.evaluation.metrics import METRICS
 
     per_class = {metric.per_class for metric in METRICS.values() if metric.per_class}
-    assert set(METRICS) | per_class == set(shared_words._metrics())
+    assert set(METRICS) | per_class == set(shared_words.named_metrics())
     assert shared_words.metric_title("<b>") == "&lt;b&gt;"
 
 
