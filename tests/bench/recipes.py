@@ -1,4 +1,4 @@
-"""Recipes beside each other, judged on the validation split only; what `baselines/strong` was chosen by.
+"""Recipes beside each other, judged on the validation split only.
 
     python -m tests.bench.recipes SOURCE[,SOURCE] RECIPE [RECIPE …] [--seeds 0,1] [--out runs]
 
