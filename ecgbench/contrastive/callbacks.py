@@ -22,7 +22,6 @@ COMPLETE = "complete"
 COLLAPSED = 0.99
 """Mean cosine between the ECGs of a batch, over an epoch, above which they have become one direction."""
 
-
 JUDGED_FROM = 100
 """Steps after which a run is judged so: what has hardly been trained may well give nearly one direction."""
 
@@ -121,22 +120,16 @@ class Health(TrainerCallback):
 
 
 class SetEpoch(TrainerCallback):
-    """Tells data and sampler which epoch a resumed run is in the middle of; the Trainer itself tells them the later ones."""
+    """Tells data and sampler which epoch begins, or is taken up in its middle: not every kind of data loader does."""
 
     def __init__(self, *told: Any) -> None:
         self.told = [each for each in told if hasattr(each, "set_epoch")]
 
-    def on_train_begin(
+    def on_epoch_begin(
         self, args: Any, state: TrainerState, control: TrainerControl, train_dataloader: Any = None, **_: Any
     ) -> None:
-        self.tell(state.global_step // len(train_dataloader))
-
-    def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.tell(int(state.epoch or 0))
-
-    def tell(self, epoch: int) -> None:
         for each in self.told:
-            each.set_epoch(epoch)
+            each.set_epoch(state.global_step // len(train_dataloader))
 
 
 class MarkComplete(TrainerCallback):

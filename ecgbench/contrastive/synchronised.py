@@ -71,9 +71,8 @@ class SynchronisedBatchNorm(nn.modules.batchnorm._BatchNorm):
         total = sums[-1].detach()
         mean = sums[:-1] / total
         centered = values - mean.view(shape)
-        variance = (
-            _Summed.apply((centered**2).sum(axes)) / total
-        )  # of what is centred: squares of the values would cancel
+        # Of what is centred: squares of the values themselves would cancel.
+        variance = _Summed.apply((centered**2).sum(axes)) / total
         self._follow(mean.detach(), variance.detach() * total / (total - 1))
         out = centered * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:

@@ -123,7 +123,7 @@ def _settle_checkpoints(folder: Path, resume: bool, again: bool) -> None:
     if checkpoints.is_dir() and not resume and not again:
         raise EcgbenchError(f"a stopped run lies at {folder}: go on with --resume, or start it anew with --again.")
     if not resume:  # nothing of an earlier run may lie beside what this one will write
-        for leftover in (checkpoints, folder / "scores"):
+        for leftover in (checkpoints, folder / "scores", folder / "tensorboard"):
             shutil.rmtree(leftover, ignore_errors=True)
         for name in ("result.json", WEIGHTS_FILE, GEOMETRY_FILE, "error.txt", "selection.jsonl", REPORT_FILE):
             (folder / name).unlink(missing_ok=True)
