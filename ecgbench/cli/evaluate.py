@@ -12,6 +12,7 @@ import typer
 from ecgbench.cli.result_tables import result_tables
 from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import interval, number, table
+from ecgbench.cli.tower_options import TextDevice, TextPack, TextPath
 from ecgbench.cli.words import words
 
 if TYPE_CHECKING:
@@ -47,17 +48,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where results go; RUN/evaluations where left out.")
     ] = None,
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="The text tower's weights.")] = None,
-    text_pack: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An embedding pack in the tower's place.")
-    ] = None,
-    text_device: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|spread|disk",
-            help="Where the text tower is run; no part of the run's identity.",
-        ),
-    ] = "auto",
+    text_path: TextPath = None,
+    text_pack: TextPack = None,
+    text_device: TextDevice = "auto",
     again: Annotated[bool, typer.Option("--again", help="Repeat an evaluation that is done.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result (with --stress: the costs) as JSON.")

@@ -12,6 +12,7 @@ import typer
 
 from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import number, table
+from ecgbench.cli.tower_options import TextDevice, TextPack, TextPath
 from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 
@@ -54,13 +55,9 @@ def predict(
     leads: Annotated[
         str | None, typer.Option(metavar="I,II,…", help="Lead order of CSV, NPY, NPZ or Parquet files.")
     ] = None,
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="The text tower's weights.")] = None,
-    text_pack: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An embedding pack in the tower's place.")
-    ] = None,
-    text_device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N|spread|disk", help="Where the text tower is run.")
-    ] = "auto",
+    text_path: TextPath = None,
+    text_pack: TextPack = None,
+    text_device: TextDevice = "auto",
 ) -> None:
     """Rank the findings of ECGs by a finished run's model. Not a medical device."""
     _check(files, top, window, plot, as_csv)

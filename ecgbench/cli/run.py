@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ecgbench.cli.result_tables import result_tables
+from ecgbench.cli.tower_options import TextDevice, TextPack, TextPath
 from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 from ecgbench.processes import rank
@@ -97,17 +98,9 @@ def run(
     control: Annotated[
         str, typer.Option(metavar="none|frozen-random|supervised", help="Run a control instead.")
     ] = "none",
-    text_path: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder with the text tower's weights.")
-    ] = None,
-    text_pack: Annotated[Path | None, typer.Option(metavar="FILE", help="An embedding pack of the text tower.")] = None,
-    text_device: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|spread|disk",
-            help="Where the text tower is run; no part of the run's identity.",
-        ),
-    ] = "auto",
+    text_path: TextPath = None,
+    text_pack: TextPack = None,
+    text_device: TextDevice = "auto",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs lie.")] = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the stopped run of this very request.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat a run that is done.")] = False,

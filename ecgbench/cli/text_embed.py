@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgbench.cli.run import Terminal
+from ecgbench.cli.tower_options import EitherLanguage, PromptSets, TextDevice, TextPath
 from ecgbench.cli.words import words
 from ecgbench.errors import EcgbenchError
 
@@ -24,10 +24,8 @@ MOST_TOLD = 3
 
 def embed(
     text: Annotated[str, typer.Option(help="A text tower of `ecgbench ls texts`.")],
-    prompts: Annotated[
-        str, typer.Option(metavar="all|A,B", help="Prompt sets of `ecgbench ls prompts`, or all of them.")
-    ] = "all",
-    lang: Annotated[str | None, typer.Option(metavar="ja|en", help="One language; both where left out.")] = None,
+    prompts: PromptSets = "all",
+    lang: EitherLanguage = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Also the joined sentences of this data set's training records."),
@@ -35,10 +33,8 @@ def embed(
     reports: Annotated[
         bool, typer.Option("--reports", help="With --data: also their reports, for recipes with `prompt: report`.")
     ] = False,
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder with the tower's weights.")] = None,
-    text_device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N|spread|disk", help="Where the tower is run.")
-    ] = "auto",
+    text_path: TextPath = None,
+    text_device: TextDevice = "auto",
 ) -> None:
     """Fill the cache: the sentences of every label and class that runs can ask for, so that no run waits for the tower."""
     from ecgbench.cards import TextCard

@@ -9,6 +9,7 @@ import typer
 
 from ecgbench.cli.run import Terminal
 from ecgbench.cli.text_embed import covered, say_left_out, sets_of
+from ecgbench.cli.tower_options import EitherLanguage, PromptSets, TextDevice, TextPath
 from ecgbench.errors import EcgbenchError
 
 EXPORT_EPILOG = (
@@ -21,10 +22,8 @@ IMPORT_EPILOG = "Example: ecgbench text import pack.safetensors, and then ecgben
 def export(
     text: Annotated[str, typer.Option(help="A text tower of `ecgbench ls texts`.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The pack; it must not be there.")],
-    prompts: Annotated[
-        str, typer.Option(metavar="all|A,B", help="Prompt sets of `ecgbench ls prompts`, or all of them.")
-    ] = "all",
-    lang: Annotated[str | None, typer.Option(metavar="ja|en", help="One language; both where left out.")] = None,
+    prompts: PromptSets = "all",
+    lang: EitherLanguage = None,
     for_: Annotated[
         str | None,
         typer.Option("--for", metavar="SOURCE", help="Also the joined sentences of this data set's training records."),
@@ -32,10 +31,8 @@ def export(
     reports: Annotated[
         bool, typer.Option("--reports", help="With --for: also their reports, where the data are public.")
     ] = False,
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder with the tower's weights.")] = None,
-    text_device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N|spread|disk", help="Where the tower is run.")
-    ] = "auto",
+    text_path: TextPath = None,
+    text_device: TextDevice = "auto",
 ) -> None:
     """Write a tower's vectors of all sentences that runs can ask for to an embedding pack, for those who lack the model."""
     from ecgbench.cards import TextCard

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from ecgbench.cli.run import Terminal
 from ecgbench.cli.tables import MISSING, number, table
+from ecgbench.cli.tower_options import EitherLanguage, TextDevice, TextPack, TextPath
 from ecgbench.errors import EcgbenchError
 
 if TYPE_CHECKING:
@@ -28,17 +28,13 @@ NAMES = {"ja": "Japanese", "en": "English"}
 
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A text tower of `ecgbench ls texts`.")],
-    text_path: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder with the tower's weights.")] = None,
-    text_pack: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An embedding pack in the tower's place.")
-    ] = None,
-    text_device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:N|spread|disk", help="Where the tower is run.")
-    ] = "auto",
+    text_path: TextPath = None,
+    text_pack: TextPack = None,
+    text_device: TextDevice = "auto",
     prompts: Annotated[
         str, typer.Option(metavar="SET", help="A prompt set that states a label in one sentence.")
     ] = "paper",
-    lang: Annotated[str | None, typer.Option(metavar="ja|en", help="One language; both where left out.")] = None,
+    lang: EitherLanguage = None,
     labels: Annotated[str, typer.Option(metavar="TABLE", help="A label table of tasks/.")] = "labels98.csv",
     every: Annotated[bool, typer.Option("--all", help="Also the nearest other label of each label.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; every number is in it.")] = False,
