@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from ecgbench.cards import Combine, PromptSet
 from ecgbench.catalogue import load_card
@@ -137,12 +138,10 @@ def _of_classes(run: LoadedRun, key: str) -> tuple[Probabilities | None, str]:
     if calibration is None or calibration.n_validation < LEAST_INSTANCES:
         return None, f"the run has too few validation records of {key}"
 
-    def softmax(similarity: np.ndarray) -> np.ndarray:
-        scaled = similarity.astype(np.float64) / calibration.temperature
-        share = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return np.asarray(share / share.sum(axis=1, keepdims=True))
+    def shares(similarity: np.ndarray) -> np.ndarray:
+        return np.asarray(softmax(similarity.astype(np.float64) / calibration.temperature, axis=1))
 
-    return softmax, f"of one class of {key} against its others, fitted on {calibration.n_validation} validation records"
+    return shares, f"of one class of {key} against its others, fitted on {calibration.n_validation} validation records"
 
 
 def _askable(run: LoadedRun) -> str:
