@@ -125,14 +125,14 @@ def _make_boards(given: Sweep, plan: Plan, target: Path, folder: Path | None, te
     from ecgbench.leaderboard.pages import write_pages
     from ecgbench.pipeline.sweep.boards import make_boards
 
-    runs = [given.out / cell.ready.run_id for cell in plan.of_state("done")]
-    if not runs:
+    done = [cell.ready for cell in plan.of_state("done")]
+    if not done:
         return []
     with terminal.stage("Making the boards") as progress:
-        pages = make_boards(given.grid, runs, target, progress)
+        pages = make_boards(given.grid, done, given.out, target, progress)
     if folder is not None:
-        for run in runs:
-            add_run(run, folder)
+        for each in done:
+            add_run(given.out / each.run_id, folder)
         with terminal.stage(f"Making the boards of {folder}") as progress:
             pages += write_pages(folder, progress)
     return pages

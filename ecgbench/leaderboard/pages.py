@@ -19,6 +19,9 @@ from ecgbench.leaderboard.tables import MISSING, metric_cell, plain, table
 INDEX = "README.md"
 RESULTS = "results"
 
+OTHERS = b"<!-- Made by `ecgbench sweep`"
+"""How a page of a sweep begins, which lies beside the boards of its grid."""
+
 
 def build_pages(results_dir: Path) -> dict[str, str]:
     """Every page by its path in the boards' folder: the index and a page a board, each as markdown and as HTML. Equal
@@ -55,8 +58,9 @@ def check_pages(leaderboards_dir: Path, progress: Progress | None = None) -> lis
 
 
 def _page_files(leaderboards_dir: Path) -> list[Path]:
-    """Every file that looks like a page."""
-    return sorted(path for path in leaderboards_dir.iterdir() if path.suffix in (".md", ".html"))
+    """Every file that looks like a page, those of other commands left out."""
+    found = sorted(path for path in leaderboards_dir.iterdir() if path.suffix in (".md", ".html"))
+    return [path for path in found if not path.read_bytes().startswith(OTHERS)]
 
 
 def first_difference(path: Path, text: str) -> str:

@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ecgbench.errors import EcgbenchError
+from ecgbench.files import write_text
 from ecgbench.leaderboard.adding import add_run
 from ecgbench.leaderboard.pages import write_pages
+from ecgbench.pipeline.sweep.effects_page import PAGE, effects_page
 from ecgbench.pipeline.sweep.grid import Grid
+from ecgbench.pipeline.sweep.readiness import Ready
 
 OWN = "grid.yaml"
 """The grid itself, laid beside its pages: the mark of a folder that a sweep made and may make again."""
@@ -26,16 +29,18 @@ def check_boards(folder: Path) -> None:
 
 
 def make_boards(
-    grid: Grid, runs: Sequence[Path], folder: Path, progress: Callable[[int, int], None] | None = None
+    grid: Grid, done: Sequence[Ready], out: Path, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> list[Path]:
-    """Make the boards of these runs alone, whole or not at all; the pages."""
+    """Make the boards of these finished cells alone and the page of what each choice is worth, whole or not at all; the
+    pages."""
     check_boards(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as workplace:
         made = Path(workplace, "boards")
-        for run in runs:
-            add_run(run, made)
-        pages = write_pages(made, progress)
+        for each in done:
+            add_run(out / each.run_id, made)
+        pages = [made / PAGE, *write_pages(made, progress)]
+        write_text(made / PAGE, effects_page(grid, done, out))
         shutil.copyfile(grid.path, made / OWN)
         if folder.exists():
             folder.rename(Path(workplace, "before"))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecgbench.variations import parse_variation, variation_name
+
 AXES = ("data", "encoder", "text", "recipe", "language", "control", "mapping", "prompts", "epochs", "tasks", "seed")
 """What a cell may differ in, in the order in which a grid is gone through: the last moves fastest."""
 
@@ -17,7 +19,7 @@ OPTIONS = {"language": "lang"}
 @dataclass(frozen=True)
 class Cell:
     """One run. None: as `run` does without that option. `recipe` holds the recipe options of the grid already, as
-    `NAME+field=value`; `settings` are these options by themselves, for `exclude` and for the cell's name."""
+    `NAME+field=value`; `options` are these by themselves: option -> the recipe fields that it sets."""
 
     data: str
     encoder: str
@@ -32,7 +34,12 @@ class Cell:
     seed: int = 0
     text_path: str | None = None
     text_pack: str | None = None
-    settings: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All recipe fields that options set, for `exclude` and for the cell's name."""
+        return {name: value for each in self.options.values() for name, value in each.items()}
 
     def keywords(self) -> dict[str, Any]:
         """For `make_request`."""
@@ -68,12 +75,32 @@ def names_of(cells: Sequence[Cell]) -> list[str]:
     return [_name(cell, axes, told) for cell in cells]
 
 
+NO_CHOICES = ("data", "tasks", "seed")
+"""Axes that ask for more of the same."""
+
+
+def choices_of(cell: Cell) -> dict[str, str]:
+    """What was chosen for a cell: axis, or option of the recipe -> its value in words."""
+    chosen = {axis: said_on(axis, getattr(cell, axis)) for axis in AXES if axis not in NO_CHOICES}
+    own, named = parse_variation("recipe", cell.recipe)
+    settings = cell.settings
+    chosen["recipe"] = variation_name(own, {name: value for name, value in named.items() if name not in settings})
+    for option, fields in cell.options.items():
+        others = [f"{name}={value}" for name, value in fields.items() if name != option]
+        chosen[option] = ", ".join([str(fields[option]), *others])
+    return chosen
+
+
+def said_on(axis: str, value: Any) -> str:
+    """A value of an axis in words; None is what a run does without that option."""
+    return f"usual {axis}" if value is None else said(value)
+
+
 def _name(cell: Cell, axes: Sequence[str], fields: Sequence[str]) -> str:
     """Numbers, and what a cell leaves to its defaults, do not speak for themselves."""
     words = []
     for axis in sorted(axes, key=AXES.index):
         value = getattr(cell, axis)
-        word = f"{axis} {value}" if axis in ("seed", "epochs") else said(value)
-        words.append(f"usual {axis}" if value is None else word)
+        words.append(f"{axis} {value}" if axis in ("seed", "epochs") and value is not None else said_on(axis, value))
     options = [f"{field}={cell.settings[field]}" for field in fields if field in cell.settings]
     return " · ".join([*words[:-1], *options, *words[-1:]])

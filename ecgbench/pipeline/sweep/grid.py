@@ -169,12 +169,13 @@ def _product(
         fixed = dict(zip(AXES[:4], chosen[:4], strict=True))
         fixed |= zip(AXES[4:], chosen[4 + len(settings) :], strict=True)
         try:
-            recipe, together = with_options(fixed["recipe"], chosen[4 : 4 + len(settings)])
+            own = dict(zip(options, chosen[4 : 4 + len(settings)], strict=True))
+            recipe = with_options(fixed["recipe"], own.values())
         except EcgbenchError as error:
             faults.append(str(error))
             continue
         paths = {"text_path": file.text_path.get(fixed["text"]), "text_pack": file.text_pack.get(fixed["text"])}
-        yield Cell(**{**fixed, **paths, "recipe": recipe, "settings": together})
+        yield Cell(**{**fixed, **paths, "recipe": recipe, "options": own})
 
 
 def _taken_out_twice(values: list[Any]) -> list[Any]:
@@ -209,8 +210,8 @@ def _settings(field: str, values: list[Any]) -> list[dict[str, Any]]:
     return [value if isinstance(value, dict) and field in value else {field: value} for value in values]
 
 
-def with_options(recipe: str, settings: Iterable[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """A recipe's name with options put into it, and these options together. EcgbenchError where a field is set twice."""
+def with_options(recipe: str, settings: Iterable[Mapping[str, Any]]) -> str:
+    """A recipe's name with options put into it. EcgbenchError where a field is set twice."""
     own, named = parse_variation("recipe", recipe)
     together: dict[str, Any] = {}
     for each in settings:
@@ -218,7 +219,7 @@ def with_options(recipe: str, settings: Iterable[Mapping[str, Any]]) -> tuple[st
         if twice:
             raise EcgbenchError(f"recipe {recipe}: {twice[0]} is set twice, by options or by the name: set it once.")
         together.update(each)
-    return (variation_name(own, {**named, **together}) if together else recipe), together
+    return variation_name(own, {**named, **together}) if together else recipe
 
 
 def _excluded(cell: Cell, exclusion: Exclusion) -> bool:
