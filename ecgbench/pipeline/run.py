@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ecgbench.contrastive.stopping import StoppedError
 from ecgbench.ecg.inputs import encoder_inputs
 from ecgbench.errors import EcgbenchError, RunFailedError
 from ecgbench.files import write_text
+from ecgbench.pipeline.alone import alone_on
 from ecgbench.pipeline.outcome import outcome
 from ecgbench.pipeline.prepare import Prepared, prepare
 from ecgbench.pipeline.report import REPORT_FILE, leave_page
@@ -52,13 +54,16 @@ def run(
 def execute(request: Request, out: Path, *, again: bool, resume: bool, reporter: Reporter) -> Result:
     """Carry a request out, or read the result where the same run is done. Of several processes (torchrun, accelerate) the
     leading one prepares, scores and writes; all train. `out` must be a folder that all of them see."""
-    with process_group():
+    with process_group(), ExitStack() as held:
         clock = Clock()
         reporter = reporter if rank() == 0 else Silent()
         prepared = leader_first(lambda: prepare(request, reporter, clock))
         folder = out / prepared.run_id
         done = folder / "result.json"
         if leader_says(lambda: _is_done(done, again or resume, reporter)):
+            return read_result(done)
+        leader_only(lambda: held.enter_context(alone_on(folder, reporter)))
+        if leader_says(lambda: _is_done(done, again or resume, reporter)):  # by who worked on it until now
             return read_result(done)
         leader_only(lambda: _begin(request, folder, resume, again, reporter))
         from ecgbench.pipeline.model import build_side

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 
-from ecgbench.ecg.parallel import usable_cores
 from ecgbench.errors import EcgbenchError
 from ecgbench.pipeline.sweep.attempt import Asked, Order, Outcome, carry_out
 from ecgbench.pipeline.sweep.progress import Progress, Show
 from ecgbench.pipeline.sweep.readiness import Ready
+from ecgbench.workers import usable_cores
 
 LOOK = 0.5
 """Seconds between two looks at the cells."""
