@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
-import signal
-import sys
-import threading
-import types
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ecgbench.ecg.formats.digital import DigitalLeads
@@ -27,6 +21,7 @@ from ecgbench.ecg.sources import Source, open_source
 from ecgbench.ecg.sources.options import SourceOptions
 from ecgbench.ecg.standardise import StoredSignal, Window, to_store, window_starts
 from ecgbench.errors import EcgbenchError, RunFailedError
+from ecgbench.workers import begin_worker, usable_cores, workers_start
 
 CHUNK = 16
 """Records that a worker is given at a time."""
@@ -36,8 +31,6 @@ CHUNKS_UNDER_WAY = 3
 
 TOO_FEW = 200
 """Below this many records starting workers costs more time than it saves."""
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -63,13 +56,6 @@ class Loaded:
 
 Loading = Generator[Loaded, None, None]
 """Records in the order of their entries; to be closed when no more are wanted."""
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def workers_for(records: int, workers: int | None) -> int:
@@ -137,7 +123,7 @@ def loaded_by_workers(spec: str, options: SourceOptions, entries: Sequence[Entry
     try:
         for number in range(len(chunks) + CHUNKS_UNDER_WAY * workers):
             if number < len(chunks):
-                with _as_workers_start():
+                with workers_start():
                     under_way.append(pool.submit(_load_chunk, chunks[number]))
             if number >= CHUNKS_UNDER_WAY * workers - 1 and under_way:
                 for loaded in under_way.popleft().result():
@@ -158,53 +144,13 @@ _window_choice: Window = "first"
 
 
 def _begin(spec: str, options: SourceOptions) -> None:
-    """In a worker: leave Ctrl-C to the parent process, end with it, open the source."""
+    """In a worker: open the source."""
     global _source, _window_choice
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker()
     _source, _window_choice = open_source(spec, options)[1], options.window
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nobody is left to read what this worker makes
 
 
 def _load_chunk(entries: Sequence[Entry]) -> list[Loaded]:
     assert _source is not None
     loaded = [load_one(_source, entry, _window_choice) for entry in entries]
     return [replace(each, windows=tuple(each.windows)) for each in loaded]
-
-
-@contextmanager
-def _as_workers_start() -> Iterator[None]:
-    """While a worker may be started: one thread for its linear algebra; Ctrl-C held back, so that the worker, which
-    inherits that, never hears it and this process does as soon as the worker is there; and no main script, since a
-    worker would run the caller's script again, which need not be written for that, and uses nothing of it."""
-    main = sys.modules["__main__"]
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    heard: list[int] = []
-    in_main = threading.current_thread() is threading.main_thread()
-    at_interrupt = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number)) if in_main else None
-    blocked = None
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if in_main:
-            signal.signal(signal.SIGINT, at_interrupt)
-    if heard:
-        raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,9 @@ from ecgbench.errors import EcgbenchError
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.values import BootstrapValues, scores_hash
 from ecgbench.files import hash_of
+from ecgbench.leaderboard.measuring import Ahead, Asked, in_order
 from ecgbench.leaderboard.naming import clashing
-from ecgbench.leaderboard.replay import Measured, Replay, Replays
+from ecgbench.leaderboard.replay import Key, Measured, Replay, Replays
 from ecgbench.leaderboard.verify import clashes, mismatches
 from ecgbench.results import Result, TaskScore, read_result
 
@@ -109,15 +110,17 @@ def collect(
     boards = Boards()
     good: list[Submission] = []
     left_out: list[LeftOut] = []
-    folders = _folders(results_dir)
-    for done, folder in enumerate(folders, 1):
-        found = _read(folder, results_dir, boards, replays)
-        if isinstance(found, Submission):
-            good.append(found)
-        else:
-            left_out.append(found)
-        if progress:
-            progress(done, len(folders))
+    read = [_read(folder, results_dir, boards) for folder in _folders(results_dir)]
+    with Ahead(in_order(_files(read, replays))) as ahead:
+        replays.ahead = ahead.take
+        for done, each in enumerate(read, 1):
+            found = each if isinstance(each, LeftOut) else _held_to_its_scores(each, results_dir, replays)
+            if isinstance(found, Submission):
+                good.append(found)
+            else:
+                left_out.append(found)
+            if progress:
+                progress(done, len(read))
     good, strangers = _same_rows(good, replays)
     good, contradicting = _without_contradictions(good)
     good, namesakes = _without_namesakes(good)
@@ -160,22 +163,47 @@ def _folders(results_dir: Path) -> list[Path]:
     return [path for place, path in sorted(places.items()) if "/." not in f"/{place}"]
 
 
-def _read(folder: Path, results_dir: Path, boards: Boards, replays: Replays) -> Submission | LeftOut:
+def _read(folder: Path, results_dir: Path, boards: Boards) -> Submission | LeftOut:
     where = folder.relative_to(results_dir).as_posix()
-    board: str | None = None
     try:
         result = read_result(folder / "result.json")
-        board = boards.name(result)
-        if result.status == "failed":
-            return LeftOut(where, f"the run failed: {result.reason}", board, wrong=False)
-        submission = Submission(folder, where, board, result, _content(result))
+    except EcgbenchError as error:
+        return LeftOut(where, _anywhere(error, results_dir), None)
+    board = boards.name(result)
+    if result.status == "failed":
+        return LeftOut(where, f"the run failed: {result.reason}", board, wrong=False)
+    return Submission(folder, where, board, result, _content(result))
+
+
+def _held_to_its_scores(submission: Submission, results_dir: Path, replays: Replays) -> Submission | LeftOut:
+    """The submission, if its scores give the numbers that it claims."""
+    try:
         wrong = _mismatches(submission, replays)
     except EcgbenchError as error:
-        # The reason must read the same wherever the checkout lies.
-        return LeftOut(where, str(error).replace(f"{results_dir}/", ""), board)
+        return LeftOut(submission.where, _anywhere(error, results_dir), submission.board)
     if wrong:
-        return LeftOut(where, f"the result does not match its scores: {'; '.join(wrong)}.", board)
+        return LeftOut(submission.where, f"the result does not match its scores: {'; '.join(wrong)}.", submission.board)
     return submission
+
+
+def _anywhere(error: EcgbenchError, results_dir: Path) -> str:
+    """The reason must read the same wherever the checkout lies."""
+    return str(error).replace(f"{results_dir}/", "")
+
+
+def _files(read: list[Submission | LeftOut], replays: Replays) -> Iterator[tuple[Key, Asked]]:
+    """What `_mismatches` will ask for, in its order. What no card is there for is told then."""
+    for each in read:
+        if isinstance(each, LeftOut):
+            continue
+        for task, reference, _ in each.parts():
+            path, values = _evidence(each, task, reference)
+            try:
+                card = replays.card(task, each.result.comparable[task])
+            except (EcgbenchError, KeyError):
+                continue
+            if path:
+                yield replays.key(path, card), (path, card, values)
 
 
 def _mismatches(submission: Submission, replays: Replays) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -67,6 +68,9 @@ class Measured(Replay):
         return Replay(**{each.name: getattr(self, each.name) for each in fields(Replay)})
 
 
+Key = tuple[str, str]
+"""Hash of a scores file's bytes, hash of the task card that it is measured by."""
+
 HELD = 64
 """Measurements that are kept whole: the references that every run on one data set has, from one result to the next."""
 
@@ -77,9 +81,14 @@ class Replays:
 
     def __init__(self) -> None:
         self._cards = all_cards(TaskCard)[0]
-        self._known: dict[tuple[str, str], Replay] = {}
-        self._held: OrderedDict[tuple[str, str], Measured] = OrderedDict()
+        self._known: dict[Key, Replay] = {}
+        self._held: OrderedDict[Key, Measured] = OrderedDict()
         self._patients: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.ahead: Callable[[Key], Measured | None] = lambda key: None
+        """Who may have measured a file already, in another process."""
+
+    def key(self, path: Path, card: TaskCard) -> Key:
+        return hash_file(path), card.hash
 
     def card(self, task: str, identity: TaskIdentity) -> TaskCard:
         """The card of a task by its name in a result (`superclass_clinical`), in the result's version."""
@@ -96,16 +105,16 @@ class Replays:
     def of(self, path: Path, card: TaskCard, *, values: bool = False) -> Replay:
         """The replay of a scores file, or of the bootstrap `values` in its place; EcgbenchError where the file is damaged or
         of another task."""
-        key = (hash_file(path), card.hash)
+        key = self.key(path, card)
         if key not in self._known:
             self.measured(path, card, values=values)
         return self._known[key]
 
     def measured(self, path: Path, card: TaskCard, *, values: bool = False) -> Measured:
         """The same with all that the result beside the file is held to by `mismatches`."""
-        key = (hash_file(path), card.hash)
+        key = self.key(path, card)
         if key not in self._held:
-            found = replay_of_values(BootstrapValues.load(path), card) if values else replay(Scores.load(path), card)
+            found = self.ahead(key) or measure_file(path, card, values)
             patients = self._patients.setdefault(found.patients, found.patients)
             self._known[key] = replace(found.replay(), patients=patients)
             self._held[key] = found
@@ -113,6 +122,11 @@ class Replays:
         if len(self._held) > HELD:
             self._held.popitem(last=False)
         return self._held[key]
+
+
+def measure_file(path: Path, card: TaskCard, values: bool) -> Measured:
+    """A scores file, or one of bootstrap `values`; EcgbenchError where it is damaged or of another task."""
+    return replay_of_values(BootstrapValues.load(path), card) if values else replay(Scores.load(path), card)
 
 
 def replay(scores: Scores, card: TaskCard) -> Measured:

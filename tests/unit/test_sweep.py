@@ -21,7 +21,6 @@ import yaml
 from rich.console import Console
 
 from ecgbench.cli.main import run_command
-from ecgbench.ecg.parallel import usable_cores
 from ecgbench.errors import EcgbenchError
 from ecgbench.pipeline.sweep.attempt import Order, Outcome, carry_out
 from ecgbench.pipeline.sweep.boards import check_boards
@@ -35,6 +34,7 @@ from ecgbench.pipeline.sweep.readiness import Ready, steps_of
 from ecgbench.pipeline.sweep.records import Records
 from ecgbench.recipe import load_recipe
 from ecgbench.results import Result, read_result
+from ecgbench.workers import usable_cores
 from tests.conftest import OVERLAY, ROOT
 
 ASKED = {"data": "tiny", "text": "char-ngram", "epochs": 1, "tasks": ["retrieval98", "superclass"]}
