@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,9 @@ def test_a_difference_is_the_mean_of_the_pairs_that_are_alike_in_all_else(tmp_pa
     grid = grid_of(tmp_path, **AXES)
     done = done_of(grid, tmp_path)
     (measured,) = measure(done, tmp_path).values()
+    assert [each.name for each in measured] == [
+        f"{task} {metric}" for task in ("rhythm", "superclass") for metric in ("accuracy", "macro_auroc")
+    ]
     found = effects(done, measured)
     assert [(each.axis, each.value, each.base, each.pairs) for each in found] == [
         ("encoder", "linear", "stats", 4),
@@ -128,7 +133,11 @@ def test_what_has_no_pair_is_left_out_and_what_is_missing_is_in_no_number(tmp_pa
 def test_runs_on_other_records_are_not_set_side_by_side(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, encoder=["stats", "linear"], text="random")
     done = done_of(grid, tmp_path)
-    make(tmp_path, "run01", board="", tasks=TASKS, data_hash=OTHER_DATA)
+    other = make(tmp_path, "other", board="", tasks=TASKS, data_hash=OTHER_DATA)
+    assert (
+        len(measure([*done, replace(done[0], run_id="other")], tmp_path)) == 2
+    )  # other data are on a board of their own
+    shutil.copy(other / "scores" / "superclass.npz", tmp_path / "run01" / "scores")
     with pytest.raises(EcgbenchError, match="other labels or another patient"):
         measure(done, tmp_path)
 
@@ -145,7 +154,7 @@ def test_the_page_lies_beside_the_boards_and_is_none_of_them(tmp_path: Path) -> 
     assert MADE.encode().startswith(OTHERS)
     assert check_pages(tmp_path / "boards") == []
     assert "Losses 損失." in text
-    assert text.count("| clip") == 3  # the systems of two encoders, and what is taken away in a difference
+    assert text.count("| clip") == 2 * 3  # of each kind of metric, two encoders' systems and what is taken away
 
 
 def test_choices_are_what_the_grid_says(tmp_path: Path) -> None:

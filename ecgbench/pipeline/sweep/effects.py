@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgbench.cards import TaskCard
 from ecgbench.evaluation.bootstrap import patient_weights
 from ecgbench.evaluation.compare import Difference, aligned
 from ecgbench.evaluation.metrics import metric_named
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import fitted, task_rows
+from ecgbench.leaderboard.collect import Boards
 from ecgbench.leaderboard.rescore import card_of, scores_files
 from ecgbench.pipeline.sweep.cells import choices_of
 from ecgbench.pipeline.sweep.readiness import Ready
+from ecgbench.results import read_result
 
 Chosen = dict[str, str]
 """Axis or recipe option -> value, as `choices_of` says it."""
@@ -26,12 +29,12 @@ Chosen = dict[str, str]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A task's primary metric of the runs on one data set. `values`: run -> (1 + replicates,), the plain value first; the
-    replicates of all runs are of the same resamples of the test patients."""
+    """A metric of a task of the runs on one data set; `primary` is the task's own. `values`: run -> (1 + replicates,), the
+    plain value first; the replicates of all runs are of the same resamples of the test patients."""
 
-    data: str
     task: str
     metric: str
+    primary: bool
     n_records: int
     n_patients: int
     values: dict[str, np.ndarray]
@@ -78,32 +81,49 @@ class Effect:
     means: dict[str, Mean]
 
 
+RANKING = "macro_auroc"
+"""Measured beside a primary metric that takes the best class alone: it does not hang on where one class ends and the next begins."""
+
+
 def measure(
     done: Sequence[Ready], out: Path, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, list[Measured]]:
-    """Data set, as the grid names it -> the primary metric of every task of its finished runs, measured from their scores.
-    EcgbenchError where runs on one data set were tested on different records."""
-    found: dict[str, dict[str, Measured]] = defaultdict(dict)
-    firsts: dict[tuple[str, str], tuple[Scores, np.ndarray]] = {}
+    """Board of a data set -> the primary metric of every task of its finished runs and `RANKING`, measured from their scores,
+    in the order of the boards. EcgbenchError where runs on one data set were tested on different records."""
+    found: dict[str, dict[tuple[bool, str], Trial]] = defaultdict(dict)
+    boards = Boards()
     for number, each in enumerate(done, 1):
-        of_data = found[each.cell.data]
+        of_data = found[boards.name(read_result(out / each.run_id / "result.json"))]
         for task, path in scores_files(out / each.run_id).items():
             scores = Scores.load(path)
             card = card_of(scores)
-            own = task_rows(scores, card)
-            key = each.cell.data, task
-            if key not in firsts:
-                test = own.rows("test")
-                firsts[key] = own, patient_weights(test.patient_id, plain=True)
-                n_patients = len(np.unique(test.patient_id))
-                of_data[task] = Measured(each.cell.data, task, card.primary, len(test.record_id), n_patients, {})
-            first, weights = firsts[key]
-            test = aligned(first, own)[1]
-            values = fitted(metric_named(card.primary), own).values(test.scores, test.labels, weights)[0]
-            of_data[task].values[each.run_id] = values
+            trial = of_data.setdefault((bool(card.mappings), task), Trial(card, task_rows(scores, card)))
+            trial.add(each.run_id, task_rows(scores, card))
         if progress is not None:
             progress(number, len(done))
-    return {data: list(tasks.values()) for data, tasks in found.items()}
+    return {
+        board: [one for _, trial in sorted(tasks.items()) for one in trial.measured] for board, tasks in found.items()
+    }
+
+
+class Trial:
+    """A task's test records, and its metrics of every run on them; `first` are the scores of one of the runs."""
+
+    def __init__(self, card: TaskCard, first: Scores) -> None:
+        test = first.rows("test")
+        self._first = first
+        self._weights = patient_weights(test.patient_id, plain=True)
+        names = [card.primary, *({RANKING} & {*card.metrics} - {card.primary})]
+        n_patients = len(np.unique(test.patient_id))
+        self.measured = [
+            Measured(first.task, name, name == card.primary, len(test.record_id), n_patients, {}) for name in names
+        ]
+
+    def add(self, run: str, scores: Scores) -> None:
+        test = aligned(self._first, scores)[1]
+        for each in self.measured:
+            metric = fitted(metric_named(each.metric), scores)
+            each.values[run] = metric.values(test.scores, test.labels, self._weights)[0]
 
 
 def chosen_of(done: Sequence[Ready]) -> dict[str, Chosen]:

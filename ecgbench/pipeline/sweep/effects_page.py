@@ -37,12 +37,14 @@ def effects_page(
     cells = len(grid.cells)
     if len(done) < cells:
         blocks.append(f"{len(done)} of {cells} runs are done: what is missing is in no number here.")
-    for data, tasks in measure(done, out, progress).items():
-        own = [each for each in done if each.cell.data == data]
-        blocks += [f"## {plain(data)}", _about(tasks)]
-        blocks += ["### Systems", _systems(systems(own, tasks), tasks)]
-        found = effects(own, tasks)
-        blocks += ["### Differences, all else equal", _effects(found, tasks)] if found else []
+    for board, every in measure(done, out, progress).items():
+        own = [each for each in done if each.run_id in every[0].values]
+        parts = [part for primary in (True, False) if (part := [each for each in every if each.primary == primary])]
+        blocks += [f"## {plain(board)}", _about(parts[0]), "### Systems"]
+        blocks += [_systems(systems(own, part), part) for part in parts]
+        found = [(effects(own, part), part) for part in parts]
+        if found[0][0]:
+            blocks += ["### Differences, all else equal", *(_effects(*each) for each in found)]
     return "\n\n".join(blocks) + "\n"
 
 
