@@ -215,7 +215,8 @@ def is_control(result: Result) -> bool:
 
 
 def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
-    """The tables of a board: retrieval first, then by name. `submissions` are those of one data_hash."""
+    """The tables of a board: retrieval first, then by name; of one task, the one with most results first. `submissions` are
+    those of one data_hash."""
     names = Names([each.result for each in submissions])
     members: dict[tuple[str, str], list[Submission]] = defaultdict(list)
     for each in submissions:
@@ -227,7 +228,10 @@ def groups(submissions: Sequence[Submission], replays: Replays) -> list[Group]:
         card = replays.card(task, identity)
         rows = sorted(paired(_rows(task, those, names, replays)), key=partial(_place, metric=card.primary))
         found.append(Group(task, identity, card, tuple(those), tuple(rows)))
-    return sorted(found, key=lambda g: (bool(g.card.mappings), g.task, g.identity.model_dump_json()))
+    return sorted(
+        found,
+        key=lambda g: (bool(g.card.mappings), g.task, -len(g.submissions), g.identity.model_dump_json()),
+    )
 
 
 def paired(rows: Sequence[Row]) -> list[Row]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from ecgbench.contrastive.model import ContrastiveModel
 from ecgbench.contrastive.trainer import train
 from ecgbench.encoders.build import build_encoder
 from ecgbench.recipe import Recipe, load_recipe
+from tests.bench.scale import memory as megabytes
 
 TEXT_DIM = 768
 PTBXL = Path("../shared/ecg/ptbxl")
@@ -232,7 +232,7 @@ def peak(folder: Path, records: int, batch: int) -> None:
             resume=False,
             quiet=True,
         )
-    print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"peak_mb": megabytes("VmHWM")}))  # not ru_maxrss, which holds the parent's peak too
 
 
 def main() -> None:
