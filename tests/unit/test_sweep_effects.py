@@ -130,6 +130,19 @@ def test_what_has_no_pair_is_left_out_and_what_is_missing_is_in_no_number(tmp_pa
     assert "| encoder  | linear                   | stats  |       3 |" in page
 
 
+def test_runs_of_different_tasks_stand_on_one_page(tmp_path: Path) -> None:
+    grid = grid_of(
+        tmp_path, encoder=["stats", "linear"], text="random", tasks=[["superclass"], ["superclass", "rhythm"]]
+    )
+    done = done_of(grid, tmp_path)
+    for each in done:
+        tasks = each.cell.tasks or ()
+        make(tmp_path, each.run_id, board="", encoder=each.encoder, tasks=tasks)
+    page = effects_page(grid, done, tmp_path)
+    (difference,) = [line for line in page.splitlines() if line.startswith("| encoder") and "| linear" in line][:1]
+    assert difference.split("|")[4].strip() == "2"  # pairs of superclass; of rhythm there is one
+
+
 def test_runs_on_other_records_are_not_set_side_by_side(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, encoder=["stats", "linear"], text="random")
     done = done_of(grid, tmp_path)

@@ -97,8 +97,10 @@ def measure(
         for task, path in scores_files(out / each.run_id).items():
             scores = Scores.load(path)
             card = card_of(scores)
-            trial = of_data.setdefault((bool(card.mappings), task), Trial(card, task_rows(scores, card)))
-            trial.add(each.run_id, task_rows(scores, card))
+            own, place = task_rows(scores, card), (bool(card.mappings), task)
+            if place not in of_data:
+                of_data[place] = Trial(card, own)
+            of_data[place].add(each.run_id, own)
         if progress is not None:
             progress(number, len(done))
     return {

@@ -38,7 +38,7 @@ def effects_page(
     if len(done) < cells:
         blocks.append(f"{len(done)} of {cells} runs are done: what is missing is in no number here.")
     for board, every in measure(done, out, progress).items():
-        own = [each for each in done if each.run_id in every[0].values]
+        own = [each for each in done if any(each.run_id in task.values for task in every)]
         parts = [part for primary in (True, False) if (part := [each for each in every if each.primary == primary])]
         blocks += [f"## {plain(board)}", _about(parts[0]), "### Systems"]
         blocks += [_systems(systems(own, part), part) for part in parts]
