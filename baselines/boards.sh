@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the runs behind the committed boards, one after another, the ablations and the pages. What is done is not repeated, so it
-# can be stopped and started again. About two hours on two cores.
+# can be stopped and started again. About an hour and a half on two cores.
 #
 #     bash baselines/boards.sh .venv/bin/ecgbench [PTB-XL folder]
 set -euo pipefail
