@@ -131,7 +131,7 @@ def test_a_run_that_diverges_leaves_a_failed_result(
     monkeypatch.setattr(ContrastiveModel, "forward", nan)
     with pytest.raises(RunFailedError, match="diverged"):
         run(out=tmp_path, **ASKED)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("[!.]*")
     result = read_result(folder / "result.json")
     assert result.status == "failed" and "diverged" in str(result.reason) and not result.tasks
     assert not (folder / "scores").exists() and not (folder / "checkpoints").exists()
@@ -146,7 +146,7 @@ def test_whatever_breaks_leaves_a_result_and_the_whole_story(
     monkeypatch.setattr("ecgbench.pipeline.model.train", no_memory)
     with pytest.raises(RunFailedError, match="can't allocate memory"):
         run(out=tmp_path, **ASKED)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("[!.]*")
     assert "allocate" in str(read_result(folder / "result.json").reason)
     assert "Traceback" in (folder / "error.txt").read_text(encoding="utf-8")
 
