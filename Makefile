@@ -42,6 +42,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.training field
 	$(BIN)/python -m tests.bench.training inference
 	$(BIN)/python -m tests.bench.training memory
+	$(BIN)/python -m tests.bench.whole_recipe
 	$(BIN)/python -m tests.bench.text_cache --epochs
 	$(BIN)/python -m tests.bench.text_cache --find
 	$(BIN)/python -m tests.bench.scale

@@ -77,10 +77,10 @@ def training_set(folder: Path, records: int, samples: int) -> Timed:
     return Timed(np.load(path, mmap_mode="r"), np.arange(records), TextTargets.of(text, members))
 
 
-def seconds_of_trainer(asked: Recipe, data: Timed, folder: Path) -> tuple[float, float]:
+def seconds_of_trainer(asked: Recipe, data: Timed, folder: Path, encoder: str = "resnet1d18") -> tuple[float, float]:
     """Seconds of a training by the trainer from its first step to its last, with log and checkpoints, and of these the ones in
     which it waited for batches. What is done once, before it, does not grow with a run's length and is not counted."""
-    net, Timed.seconds = model(asked), 0.0
+    net, Timed.seconds = model(asked, encoder), 0.0
     with tempfile.TemporaryDirectory(dir=folder) as out:
         train(net, data, asked, seed=0, folder=Path(out), resume=False, quiet=True)
         last = json.loads((Path(out) / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
