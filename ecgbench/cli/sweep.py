@@ -128,8 +128,7 @@ def _make_boards(given: Sweep, plan: Plan, target: Path, folder: Path | None, te
     done = [cell.ready for cell in plan.of_state("done")]
     if not done:
         return []
-    with terminal.stage("Making the boards") as progress:
-        pages = make_boards(given.grid, done, given.out, target, progress)
+    pages = make_boards(given.grid, done, given.out, target, terminal)
     if folder is not None:
         for each in done:
             add_run(given.out / each.run_id, folder)

@@ -19,6 +19,7 @@ from ecgbench.evaluation.compare import paired_difference
 from ecgbench.evaluation.scores import Scores
 from ecgbench.evaluation.scoring import bootstrap_values
 from ecgbench.leaderboard.pages import OTHERS, check_pages
+from ecgbench.pipeline.reporting import Silent
 from ecgbench.pipeline.sweep.boards import make_boards
 from ecgbench.pipeline.sweep.cells import choices_of
 from ecgbench.pipeline.sweep.effects import Effect, effects, measure, systems
@@ -158,7 +159,7 @@ def test_runs_on_other_records_are_not_set_side_by_side(tmp_path: Path) -> None:
 def test_the_page_lies_beside_the_boards_and_is_none_of_them(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, **AXES)
     done = done_of(grid, tmp_path)
-    pages = make_boards(grid, done, tmp_path, tmp_path / "boards")
+    pages = make_boards(grid, done, tmp_path, tmp_path / "boards", Silent())
     page = tmp_path / "boards" / PAGE
     assert pages[0] == page
     text = page.read_text(encoding="utf-8")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.files import write_text
 from ecgbench.leaderboard.adding import add_run
 from ecgbench.leaderboard.pages import write_pages
+from ecgbench.pipeline.reporting import Reporter
 from ecgbench.pipeline.sweep.effects_page import PAGE, effects_page
 from ecgbench.pipeline.sweep.grid import Grid
 from ecgbench.pipeline.sweep.readiness import Ready
@@ -28,9 +29,7 @@ def check_boards(folder: Path) -> None:
         )
 
 
-def make_boards(
-    grid: Grid, done: Sequence[Ready], out: Path, folder: Path, progress: Callable[[int, int], None] | None = None
-) -> list[Path]:
+def make_boards(grid: Grid, done: Sequence[Ready], out: Path, folder: Path, reporter: Reporter) -> list[Path]:
     """Make the boards of these finished cells alone and the page of what each choice is worth, whole or not at all; the
     pages."""
     check_boards(folder)
@@ -39,8 +38,10 @@ def make_boards(
         made = Path(workplace, "boards")
         for each in done:
             add_run(out / each.run_id, made)
-        pages = [made / PAGE, *write_pages(made, progress)]
-        write_text(made / PAGE, effects_page(grid, done, out))
+        with reporter.stage("Making the boards") as progress:
+            pages = [made / PAGE, *write_pages(made, progress)]
+        with reporter.stage("Measuring what each choice is worth") as progress:
+            write_text(made / PAGE, effects_page(grid, done, out, progress))
         shutil.copyfile(grid.path, made / OWN)
         if folder.exists():
             folder.rename(Path(workplace, "before"))
