@@ -28,11 +28,11 @@ Asked = tuple[Path, TaskCard, bool]
 class Ahead:
     """Files measured in an order in which they are asked for, or left out. Used as a context: its processes end with it."""
 
-    def __init__(self, files: dict[Key, Asked], workers: int | None = None) -> None:
+    def __init__(self, files: dict[Key, Asked]) -> None:
         self._waiting = deque(files.items())
         self._expected = set(files)
         self._under_way: deque[tuple[Key, Future[Measured]]] = deque()
-        self._workers = workers or usable_cores()
+        self._workers = usable_cores()
         alone = len(files) < TOO_FEW or self._workers == 1 or multiprocessing.current_process().daemon
         self._pool = None if alone else _pool(self._workers)
 
@@ -44,6 +44,7 @@ class Ahead:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None  # who asks later measures for itself
 
     def take(self, key: Key) -> Measured | None:
         """What a file gives, waited for; None where it is not under way. Those that were to be asked for before it are given
@@ -65,9 +66,9 @@ class Ahead:
             ) from None
 
     def _begin(self, pool: ProcessPoolExecutor) -> None:
-        with workers_start():
-            while self._waiting and len(self._under_way) < UNDER_WAY * self._workers:
-                key, asked = self._waiting.popleft()
+        while self._waiting and len(self._under_way) < UNDER_WAY * self._workers:
+            key, asked = self._waiting.popleft()
+            with workers_start():
                 self._under_way.append((key, pool.submit(measure_file, *asked)))
 
 

@@ -65,6 +65,14 @@ def test_what_is_not_asked_for_is_given_up(files: list[Path], several: None) -> 
         assert ahead.take(damaged) is None
 
 
+def test_after_the_end_nothing_is_measured_ahead(files: list[Path], several: None) -> None:
+    card = load_card(TaskCard, "superclass")
+    (first, _, last) = keys(files, card)
+    with Ahead({first: (files[0], card, False), last: (files[2], card, False)}) as ahead:
+        assert ahead.take(first) is not None
+    assert ahead.take(last) is None
+
+
 def test_few_files_are_measured_here(files: list[Path]) -> None:
     card = load_card(TaskCard, "superclass")
     (first, *_) = keys(files, card)

@@ -53,8 +53,13 @@ class Mean:
     spread: float
 
     @classmethod
-    def of(cls, by_seed: Mapping[int, Sequence[np.ndarray]], n_patients: int) -> Mean:
-        """From the (1 + replicates,) of every run, or pair of runs, by its seed."""
+    def of(cls, found: Iterable[tuple[int, np.ndarray]], n_patients: int) -> Mean | None:
+        """From the seed and the (1 + replicates,) of every run, or pair of runs; None where there is none."""
+        by_seed: dict[int, list[np.ndarray]] = defaultdict(list)
+        for seed, values in found:
+            by_seed[seed].append(values)
+        if not by_seed:
+            return None
         means = [np.mean(own, axis=0) for own in by_seed.values()]
         every = np.mean([values for own in by_seed.values() for values in own], axis=0)
         spread = statistics.stdev(float(each[0]) for each in means) if len(means) > 1 else math.nan
@@ -154,12 +159,9 @@ def systems(done: Sequence[Ready], measured: Iterable[Measured]) -> list[System]
     ]
 
 
-def _mean(runs: Sequence[Ready], task: Measured) -> Mean | None:
-    by_seed = defaultdict(list)
-    for each in runs:
-        if each.run_id in task.values:
-            by_seed[each.cell.seed].append(task.values[each.run_id])
-    return Mean.of(by_seed, task.n_patients) if by_seed else None
+def _mean(runs: Iterable[Ready], task: Measured) -> Mean | None:
+    measured = [each for each in runs if each.run_id in task.values]
+    return Mean.of(((each.cell.seed, task.values[each.run_id]) for each in measured), task.n_patients)
 
 
 def effects(done: Sequence[Ready], measured: Iterable[Measured]) -> list[Effect]:
@@ -201,8 +203,8 @@ def _both(pair: Pair, task: Measured) -> bool:
 
 
 def _mean_difference(pairs: Iterable[Pair], task: Measured) -> Mean | None:
-    by_seed = defaultdict(list)
-    for one, base in pairs:
-        if _both((one, base), task):
-            by_seed[one.cell.seed].append(task.values[one.run_id] - task.values[base.run_id])
-    return Mean.of(by_seed, task.n_patients) if by_seed else None
+    measured = [pair for pair in pairs if _both(pair, task)]
+    values = task.values
+    return Mean.of(
+        ((one.cell.seed, values[one.run_id] - values[base.run_id]) for one, base in measured), task.n_patients
+    )

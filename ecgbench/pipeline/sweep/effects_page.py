@@ -61,7 +61,7 @@ def _systems(found: Sequence[System], tasks: Sequence[Measured]) -> str:
         [
             *([plain(value) for value in each.chosen.values()] or ["the grid's one"]),
             ", ".join(map(str, each.seeds)),
-            *(_value(each.means.get(task.name)) for task in tasks),
+            *(_cell(each.means.get(task.name)) for task in tasks),
         ]
         for each in found
     ]
@@ -75,24 +75,16 @@ def _effects(found: Sequence[Effect], tasks: Sequence[Measured]) -> str:
             plain(each.value),
             plain(each.base),
             str(each.pairs),
-            *(_difference(each.means.get(task.name)) for task in tasks),
+            *(_cell(each.means.get(task.name), difference=True) for task in tasks),
         ]
         for each in found
     ]
     return table(["Choice", "Value", "Less", "Pairs", *(task.name for task in tasks)], rows, text_columns=3)
 
 
-def _value(mean: Mean | None) -> str:
+def _cell(mean: Mean | None, *, difference: bool = False) -> str:
     if mean is None or math.isnan(mean.value.value):
         return MISSING
-    return with_interval(mean.value.value, (mean.value.low, mean.value.high)) + _spread(mean)
-
-
-def _difference(mean: Mean | None) -> str:
-    if mean is None or math.isnan(mean.value.value):
-        return MISSING
-    return signed(mean.value.value, mean.value.low, mean.value.high) + _spread(mean)
-
-
-def _spread(mean: Mean) -> str:
-    return "" if math.isnan(mean.spread) else f" ± {number(mean.spread)}"
+    value, low, high = mean.value.value, mean.value.low, mean.value.high
+    shown = signed(value, low, high) if difference else with_interval(value, (low, high))
+    return shown if math.isnan(mean.spread) else f"{shown} ± {number(mean.spread)}"
